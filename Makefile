@@ -1,0 +1,75 @@
+# make run: the power network under distributed MPC. make test: every check. Both set up .venv themselves; they need
+# Python 3.11 to 3.14 with venv, make and a package index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FOLDERS := dmpcrl_ctrl plants controllers cosim validation
+CHECKED := $(FOLDERS) tests $(wildcard examples/*.py benchmarks/*.py)
+FILES := $(sort $(shell find $(FOLDERS) -type f \( -name '*.py' -o -name '*.j2' -o -name 'py.typed' \)))
+OUT ?= runs/hycon2_scenario1
+# Only this folder of ours is written over, never one that the caller names.
+OVERWRITE := $(if $(filter file,$(origin OUT)),--overwrite)
+# Small dense matrices: threads inside the linear algebra only get in each other's way.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test test-long lint format types laws clean FORCE
+
+help:
+	@echo "make run        run examples/hycon2_scenario1.toml, write its report to $(OUT)"
+	@echo "make test       lint, types and all quick tests;  make test-long: every test"
+	@echo "make lint       ruff (rules, format);  make format: mend them;  make types: mypy"
+	@echo "make install    only set up $(VENV);  make clean: remove what was built (not runs/)"
+
+install: $(VENV)/installed
+
+run: $(VENV)/installed
+	$(BIN)/python -m dmpcrl_ctrl run examples/hycon2_scenario1.toml --out $(OUT) $(OVERWRITE)
+
+test: lint types
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
+
+test-long: lint types
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "long or not long"
+
+lint: $(VENV)/installed
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+format: $(VENV)/installed
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+types: $(VENV)/installed
+	$(BIN)/python -m mypy $(CHECKED)
+
+# The install is editable and strict: a tree of links under build/, made anew when a source file comes or goes.
+$(VENV)/installed: pyproject.toml $(VENV)/files | $(VENV)/usable
+	@rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --config-settings editable_mode=strict --editable '.[test]'
+	@touch $@
+
+$(VENV)/files: FORCE | $(VENV)/usable
+	@echo '$(CURDIR) $(FILES)' | cmp -s - $@ || echo '$(CURDIR) $(FILES)' > $@
+
+# Looked at every time: a .venv whose Python has gone is made anew.
+$(VENV)/usable: FORCE
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { $(check_python) && $(make_venv); }
+	@touch $@
+
+define check_python
+{ $(PYTHON) -c 'import sys' 2>/dev/null \
+  || { echo "make: $(PYTHON) does not run: install Python 3.11 to 3.14, or name one: make PYTHON=python3.12" >&2; exit 1; }; } \
+&& { $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' \
+  || { echo "make: $(PYTHON) is `$(PYTHON) --version 2>&1`, but 3.11 to 3.14 is needed: make PYTHON=python3.12" >&2; exit 1; }; } \
+&& { $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+  || { echo "make: $(PYTHON) has no venv or ensurepip: install them (Debian, Ubuntu: the package python3-venv)" >&2; exit 1; }; }
+endef
+make_venv = rm -f $(VENV)/installed && $(PYTHON) -m venv --clear $(VENV)
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

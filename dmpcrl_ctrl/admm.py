@@ -1,0 +1,247 @@
+"""Consensus ADMM: agents solve apart, and agree on the states that they share.
+
+With xt_i the shared components that agent i holds (its own and its copies), S the selection of its entries of z, W the
+diagonal penalty:
+
+    xt_i <- argmin F_i + y_i'xt_i + 1/2 |xt_i - (S z)_i|^2_W        each agent by itself       (15a)
+    z    <- (S'W S)^-1 S'(W xt + y)                                 among neighbours           (15b)
+    y    <- y + W (xt - S z)                                        each agent by itself       (15c)
+
+Writing (15b) with y keeps S'y = 0 by itself: a disturbance of y heals instead of biasing the agreement for good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.errors import ModelError
+from dmpcrl_ctrl.layout import Layout
+from dmpcrl_ctrl.network import SharedStates
+from dmpcrl_ctrl.qp import QPSolution
+from dmpcrl_ctrl.status import Status
+
+_WINDOW = 50
+_STEADY = 1e-3
+
+
+@dataclass(frozen=True)
+class ADMMOptions:
+    """How long ADMM runs and how it weighs disagreement.
+
+    Parameters
+    ----------
+    iterations
+        Number of iterations; a cap where `tolerance` is given.
+    tolerance
+        Stop once the largest primal residual (in units of the states) and the largest dual residual (in units of their
+        multipliers) are both below `tolerance` times one plus the largest shared state or multiplier. None: never stop early.
+    penalty
+        One weight for every shared number, or "auto": one for each component, from the curvature of the agents' costs.
+    relaxation
+        Over-relaxation in [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z.
+    warm_start
+        Start from the last result of the controller, shifted by one stage.
+
+    Raises
+    ------
+    ModelError
+        A value outside its range.
+    """
+
+    iterations: int = 50
+    tolerance: float | None = None
+    penalty: float | str = "auto"
+    relaxation: float = 1.0
+    warm_start: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.iterations, bool) or int(self.iterations) != self.iterations or self.iterations < 1:
+            raise ModelError(f"admm iterations must be a whole number of at least 1, got {self.iterations!r}")
+        if self.tolerance is not None and not 0.0 < self.tolerance < 1.0:
+            raise ModelError(f"admm tolerance must lie in (0, 1), got {self.tolerance!r}")
+        numeric = isinstance(self.penalty, (int, float)) and not isinstance(self.penalty, bool)
+        if self.penalty != "auto" and not (numeric and 0.0 < float(self.penalty) < np.inf):
+            raise ModelError(f'admm penalty must be a positive number or "auto", got {self.penalty!r}')
+        if not 1.0 <= self.relaxation < 2.0:
+            raise ModelError(f"admm relaxation must lie in [1, 2), got {self.relaxation!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """The shared numbers that one agent holds: `local` in its own vector of variables, `shared` in z."""
+
+    local: Index
+    shared: Index
+
+
+@dataclass(frozen=True, eq=False)
+class ADMMState:
+    """z (Z,) and one y an agent, in the order of its :class:`Held`."""
+
+    z: Array
+    y: tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ADMMResult:
+    """Where the iterations ended.
+
+    Attributes
+    ----------
+    state, solutions
+        To start again from; the last local solutions (empty where a local solve failed).
+    status, culprit
+        Outcome; the agent whose solve failed or whose copies disagree most, -1 where all is well.
+    primal, dual
+        (T,): largest |xt - S z| and largest |W S (z - z_before)| at each iteration.
+    """
+
+    state: ADMMState
+    solutions: tuple[QPSolution, ...]
+    status: Status
+    culprit: int
+    primal: Array
+    dual: Array
+
+
+class Subproblem(Protocol):
+    """One agent's augmented program (15a)."""
+
+    def solve(self, linear: Array) -> QPSolution:
+        """Minimise with `linear` added to the cost of the shared numbers, in the order of :class:`Held`."""
+        ...
+
+
+def held_by(layouts: Sequence[Layout], shared: SharedStates) -> tuple[Held, ...]:
+    """For each agent the shared numbers that it holds: its own components first, then its copies."""
+    place = {key: e for e, key in enumerate(zip(shared.owner, shared.column, shared.stage, strict=True))}
+    result = []
+    for i, layout in enumerate(layouts):
+        own = np.flatnonzero(shared.owner == i)
+        local, entries = [layout.x[shared.stage[own] - 1, shared.column[own]]], [own]
+        for copy, positions in zip(layout.copies, layout.copied, strict=True):
+            stages, columns = np.indices(positions.shape)
+            keys = zip(stages.ravel() + 1, np.asarray(copy.columns, dtype=np.intp)[columns].ravel(), strict=True)
+            local.append(positions.ravel())
+            entries.append(np.array([place[copy.owner, column, stage] for stage, column in keys], dtype=np.intp))
+        result.append(Held(np.concatenate(local), np.concatenate(entries)))
+    return tuple(result)
+
+
+def cold_state(held: Sequence[Held], size: int) -> ADMMState:
+    """All zeros."""
+    return ADMMState(np.zeros(size), tuple(np.zeros(len(h.shared)) for h in held))
+
+
+def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMState:
+    """The state one sample on: each entry takes over the one a stage later, `later` from `SharedStates.shifted`."""
+    scratch = np.zeros(len(state.z))
+    moved = []
+    for h, y in zip(held, state.y, strict=True):
+        scratch[h.shared] = y
+        available = np.isin(later[h.shared], h.shared)
+        moved.append(scratch[np.where(available, later[h.shared], h.shared)])
+    return ADMMState(state.z[later], tuple(moved))
+
+
+def iterate(
+    agents: Sequence[Subproblem], held: Sequence[Held], weights: Array, state: ADMMState, options: ADMMOptions
+) -> ADMMResult:
+    """Run ADMM from `state`; `weights` (Z,) is the diagonal of W, equal for all copies of a number."""
+    history: list[tuple[float, float]] = []
+    watch = _Watch()
+    status = Status.MAX_ITERATIONS if options.tolerance is None else Status.NOT_CONVERGED
+    for t in range(options.iterations):
+        sweep = step(agents, held, weights, state, options.relaxation)
+        if not isinstance(sweep, Sweep):
+            agent, failure = sweep
+            return _result(state, (), failure, agent, history)
+        state = sweep.state
+        history.append((_largest(sweep.gaps), _largest([sweep.moved])))
+        if not len(weights):
+            status = Status.OPTIMAL
+            break
+        if options.tolerance is None:
+            continue
+        primal, dual = history[-1]
+        primal_target = options.tolerance * (1.0 + _largest([state.z]))
+        if primal <= primal_target and dual <= options.tolerance * (1.0 + _largest(state.y)):
+            status = Status.OPTIMAL
+            break
+        if (t + 1) % _WINDOW == 0 and watch.stalled(sweep.gaps) and primal > 100.0 * primal_target:
+            status = Status.CONSENSUS_STALLED
+            break
+    culprit = -1 if status.ok else _most_at_odds(sweep.gaps, held, weights)
+    return _result(state, sweep.solutions, status, culprit, history)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One iteration: the new state, the local solutions, xt_i - (S z)_i of each agent, and W (z - z_before)."""
+
+    state: ADMMState
+    solutions: tuple[QPSolution, ...]
+    gaps: tuple[Array, ...]
+    moved: Array
+
+
+def step(
+    agents: Sequence[Subproblem], held: Sequence[Held], weights: Array, state: ADMMState, relaxation: float
+) -> Sweep | tuple[int, Status]:
+    """One iteration of (15); where a local solve fails, the agent and its status instead."""
+    solutions = []
+    for i, (agent, h) in enumerate(zip(agents, held, strict=True)):
+        # (15a): the quadratic part of the penalty stands in the agent's Hessian
+        solution = agent.solve(state.y[i] - weights[h.shared] * state.z[h.shared])
+        if not solution.status.ok:
+            return i, solution.status
+        solutions.append(solution)
+    mine = [solution.x[h.local] for solution, h in zip(solutions, held, strict=True)]
+    relaxed = [relaxation * xt + (1.0 - relaxation) * state.z[h.shared] for xt, h in zip(mine, held, strict=True)]
+    received, total = np.zeros(len(weights)), np.zeros(len(weights))
+    for xt, y, h in zip(relaxed, state.y, held, strict=True):
+        received[h.shared] += weights[h.shared] * xt + y
+        total[h.shared] += weights[h.shared]
+    z = received / total  # (15b)
+    y_next = tuple(
+        y + weights[h.shared] * (xt - z[h.shared])  # (15c)
+        for xt, y, h in zip(relaxed, state.y, held, strict=True)
+    )
+    gaps = tuple(xt - z[h.shared] for xt, h in zip(mine, held, strict=True))
+    return Sweep(ADMMState(z, y_next), tuple(solutions), gaps, weights * (z - state.z))
+
+
+class _Watch:
+    """Tells a disagreement that will not go away from slow convergence.
+
+    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero. So over a window of
+    iterations the gaps stand still, which they do not while they shrink.
+    """
+
+    def __init__(self) -> None:
+        self._gaps: Array | None = None
+
+    def stalled(self, gaps: Sequence[Array]) -> bool:
+        """Whether the gaps are what they were a window ago."""
+        now, then = np.concatenate(gaps), self._gaps
+        self._gaps = now
+        return then is not None and bool(np.abs(now - then).max() <= _STEADY * np.abs(now).max())
+
+
+def _result(
+    state: ADMMState, solutions: tuple[QPSolution, ...], status: Status, culprit: int, history: list[tuple[float, float]]
+) -> ADMMResult:
+    primal, dual = np.array(history).reshape(-1, 2).T
+    return ADMMResult(state, solutions, status, culprit, primal, dual)
+
+
+def _most_at_odds(gaps: Sequence[Array], held: Sequence[Held], weights: Array) -> int:
+    """The agent whose shared numbers differ most from what was agreed, each in the units of its multiplier."""
+    return int(np.argmax([np.linalg.norm(weights[h.shared] * gap) for h, gap in zip(held, gaps, strict=True)]))
+
+
+def _largest(parts: Sequence[Array]) -> float:
+    return max((float(np.abs(part).max()) for part in parts if part.size), default=0.0)

@@ -1,0 +1,33 @@
+"""The array types of the package, and the one check that every array from outside passes."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from dmpcrl_ctrl.errors import ModelError
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Matrix = Array | sparse.csc_array
+
+
+def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite: bool = False) -> Array:
+    """Read-only float64 copy of `value` with the given shape (-1: any length); ModelError names what does not fit."""
+    try:
+        raw = np.asarray(value)
+        if np.iscomplexobj(raw):
+            raise ModelError(f"{name} has complex entries; only real models are supported")
+        array = np.array(raw, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{name} is not an array of numbers: {error}") from error
+    if array.ndim != len(shape) or any(want not in (-1, have) for want, have in zip(shape, array.shape, strict=True)):
+        wanted = "(" + ", ".join("any" if want == -1 else str(want) for want in shape) + ")"
+        raise ModelError(f"{name} has shape {array.shape}, expected {wanted}")
+    if np.isnan(array).any() or (not may_be_infinite and not np.isfinite(array).all()):
+        where = np.argwhere(np.isnan(array) if may_be_infinite else ~np.isfinite(array))[0]
+        at = "".join(f"[{k}]" for k in where)
+        raise ModelError(f"{name}{at} is {array[tuple(where)]}, expected a finite number")
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,116 @@
+"""The centralised evaluator: one program for the whole network, put together from the same local programs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from dmpcrl_ctrl.admm import ADMMState
+from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.horizon import Horizon, build_horizon
+from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.plan import read_duals, read_plan, rows_without_action
+from dmpcrl_ctrl.qp import QP, substitution
+from dmpcrl_ctrl.solver import CheckedSolver
+from dmpcrl_ctrl.status import Status
+from dmpcrl_ctrl.value import Evaluation, failed_evaluation, invalid_agent
+
+
+class CentralEvaluator:
+    """V and Q from one sparse program.
+
+    With T_i the 0/1 matrix that takes agent i's variables, copies included, out of the network's, the program is
+    H = sum T_i'H_i T_i, g = sum T_i'g_i, and the constraints of all agents one below the other. So its multipliers are
+    the agents' own, and there is no consensus to multiply.
+
+    Parameters
+    ----------
+    problem
+        The network's problem; it need not be connected.
+    solver
+        Backend; one that works on sparse matrices is best.
+    """
+
+    def __init__(self, problem: MPCProblem, solver: str = "piqp") -> None:
+        self.problem = problem
+        self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
+        self._positions, self._size = _network_positions(self.horizons)
+        self._matrices = self._assemble()
+        self._first = np.concatenate([p[h.layout.u[0]] for p, h in zip(self._positions, self.horizons, strict=True)])
+        starts = np.cumsum([0] + [horizon.layout.inequalities for horizon in self.horizons])
+        self._rows = [np.arange(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        none = np.zeros(0, dtype=np.intp)
+        kept = [r[rows_without_action(h.layout)] for r, h in zip(self._rows, self.horizons, strict=True)]
+        self._cuts = {
+            False: substitution(*self._matrices, none, np.arange(starts[-1])),
+            True: substitution(*self._matrices, self._first, np.concatenate(kept)),
+        }
+        self._solvers = {given: CheckedSolver(solver) for given in (False, True)}
+
+    def evaluate(
+        self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None
+    ) -> Evaluation:
+        """Evaluate V, or Q where `action` is given; `memory` is not used."""
+        bad = invalid_agent(data, action)
+        if bad is not None:
+            return failed_evaluation(len(data), Status.INVALID_DATA, bad)
+        states = [d.state for d in data]
+        programs = [horizon.program(d, states) for horizon, d in zip(self.horizons, data, strict=True)]
+        given = np.zeros(0) if action is None else np.concatenate(list(action))
+        cut = self._cuts[action is not None]
+        solution = self._solvers[action is not None].solve(cut.remaining(self._network_program(programs), given))
+        if not solution.status.ok:
+            return failed_evaluation(len(data), solution.status, -1)
+        variables = cut.full(solution.x, given)
+        low, high = np.zeros((2, self._matrices[2].shape[0]))
+        low[cut.rows], high[cut.rows] = solution.lower_dual, solution.upper_dual
+        plans, duals, values, equality = [], [], np.zeros(len(data)), 0
+        for i, (horizon, program) in enumerate(zip(self.horizons, programs, strict=True)):
+            layout, model = horizon.layout, horizon.model
+            own = variables[self._positions[i]]
+            values[i] = program.objective(own)
+            plans.append(read_plan(layout, model, data[i], own))
+            rows, equalities = self._rows[i], slice(equality, equality + len(program.b))
+            duals.append(read_duals(layout, model, solution.equality_dual[equalities], low[rows], high[rows]))
+            equality += len(program.b)
+        total = float(values.sum())
+        action_taken = tuple(plan.u[0] for plan in plans)
+        agreed = np.full(len(data), total)
+        return Evaluation(Status.OPTIMAL, -1, total, values, agreed, action_taken, tuple(plans), tuple(duals))
+
+    def shifted(self, memory: ADMMState | None) -> ADMMState | None:
+        """Nothing is carried over."""
+        return None
+
+    def _assemble(self) -> tuple[sparse.csc_array, sparse.csc_array, sparse.csc_array]:
+        take = [
+            sparse.csc_array((np.ones(len(p)), (np.arange(len(p)), p)), shape=(len(p), self._size))
+            for p in self._positions
+        ]
+        H = sum((T.T @ h.H @ T for T, h in zip(take, self.horizons, strict=True)), sparse.csc_array((self._size,) * 2))
+        A = sparse.vstack([h.A @ T for T, h in zip(take, self.horizons, strict=True)])
+        C = sparse.vstack([h.C @ T for T, h in zip(take, self.horizons, strict=True)])
+        return sparse.csc_array(H), sparse.csc_array(A), sparse.csc_array(C)
+
+    def _network_program(self, programs: Sequence[QP]) -> QP:
+        g = np.zeros(self._size)
+        for positions, program in zip(self._positions, programs, strict=True):
+            np.add.at(g, positions, program.g)
+        b, lower, upper = (np.concatenate([getattr(p, name) for p in programs]) for name in ("b", "lower", "upper"))
+        H, A, C = self._matrices
+        return QP(H, g, A, b, C, lower, upper, sum(program.constant for program in programs))
+
+
+def _network_positions(horizons: Sequence[Horizon]) -> tuple[list[Index], int]:
+    """Where each agent's variables stand in the network's: its own one after the other, copies where the owner's are."""
+    own = [h.layout.size - sum(c.size for c in h.layout.copied) for h in horizons]
+    starts = np.cumsum([0, *own])
+    positions = []
+    for i, horizon in enumerate(horizons):
+        layout = horizon.layout
+        places = [np.arange(starts[i], starts[i + 1])]
+        for copy in layout.copies:
+            owner = horizons[copy.owner].layout
+            places.append((starts[copy.owner] + owner.x[: copy.last_stage, copy.columns]).ravel())
+        positions.append(np.concatenate(places))
+    return positions, int(starts[-1])

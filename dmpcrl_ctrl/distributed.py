@@ -1,0 +1,177 @@
+"""The distributed evaluator: a program an agent, made to agree by ADMM; values agreed by averaging."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, ADMMState, Held, Sweep, cold_state, held_by, iterate, shifted_state, step
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.averaging import Averaging
+from dmpcrl_ctrl.errors import SolverError
+from dmpcrl_ctrl.horizon import Horizon, build_horizon
+from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.network import communication_graph, shared_states
+from dmpcrl_ctrl.penalty import automatic_penalty
+from dmpcrl_ctrl.plan import Duals, Plan, read_duals, read_plan, rows_without_action
+from dmpcrl_ctrl.qp import QP, QPSolution, Substitution, substitution
+from dmpcrl_ctrl.solver import CheckedSolver
+from dmpcrl_ctrl.status import Status
+from dmpcrl_ctrl.value import Evaluation, failed_evaluation, invalid_agent
+
+
+class DistributedEvaluator:
+    """V and Q from local programs; agents exchange the states that they share with neighbours, and nothing else.
+
+    Parameters
+    ----------
+    problem
+        The network's problem; its communication graph must be connected.
+    admm
+        Iterations, tolerance, penalty.
+    rounds
+        Rounds of averaging behind `agreed_values`.
+    solver
+        Backend of the local programs.
+
+    Raises
+    ------
+    NetworkError
+        The network is not connected.
+    SolverError
+        The backend is not installed.
+    """
+
+    def __init__(
+        self, problem: MPCProblem, admm: ADMMOptions | None = None, rounds: int = 100, solver: str = "proxqp"
+    ) -> None:
+        self.problem = problem
+        self.admm = ADMMOptions() if admm is None else admm
+        self.rounds = rounds
+        self.averaging = Averaging.from_graph(communication_graph(problem))
+        self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
+        self.shared = shared_states(problem)
+        self.held = held_by([horizon.layout for horizon in self.horizons], self.shared)
+        if self.admm.penalty == "auto":
+            self.weights = automatic_penalty(self.horizons, self.held, self.shared)
+        else:
+            self.weights = np.full(self.shared.size, float(self.admm.penalty))
+        self._programs = {
+            given: [
+                _local_program(horizon, h, self.weights[h.shared], given, CheckedSolver(solver))
+                for horizon, h in zip(self.horizons, self.held, strict=True)
+            ]
+            for given in (False, True)
+        }
+
+    def evaluate(
+        self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None
+    ) -> Evaluation:
+        """Evaluate V, or Q where `action` is given, starting ADMM from `memory` (cold where None)."""
+        bad = invalid_agent(data, action)
+        if bad is not None:
+            return failed_evaluation(len(data), Status.INVALID_DATA, bad)
+        agents = self._agents(data, action)
+        held = [agent.program.held for agent in agents]
+        start = cold_state(self.held, self.shared.size) if memory is None else memory
+        result = iterate(agents, held, self.weights, start, self.admm)
+        if not result.status.ok:
+            return failed_evaluation(len(data), result.status, result.culprit, result.primal, result.dual)
+        return self._evaluation(agents, result)
+
+    def iterates(self, data: Sequence[AgentData], action: Sequence[Array] | None = None) -> Iterator[Evaluation]:
+        """What an evaluation would return after 1, 2, 3, ... iterations from a cold start, for as long as one asks.
+
+        Raises
+        ------
+        SolverError
+            A local program cannot be solved.
+        """
+        agents = self._agents(data, action)
+        held = [agent.program.held for agent in agents]
+        state = cold_state(self.held, self.shared.size)
+        while True:
+            sweep = step(agents, held, self.weights, state, self.admm.relaxation)
+            if not isinstance(sweep, Sweep):
+                raise SolverError(f"{self.problem.names[sweep[0]]}: {sweep[1].message}")
+            state = sweep.state
+            result = ADMMResult(state, sweep.solutions, Status.MAX_ITERATIONS, -1, np.zeros(0), np.zeros(0))
+            yield self._evaluation(agents, result)
+
+    def _agents(self, data: Sequence[AgentData], action: Sequence[Array] | None) -> list["_Agent"]:
+        states = [d.state for d in data]
+        given = [np.zeros(0)] * len(data) if action is None else action
+        return [
+            _Agent(horizon, program, d, a, program.cut.remaining(horizon.program(d, states), a))
+            for program, horizon, d, a in zip(self._programs[action is not None], self.horizons, data, given, strict=True)
+        ]
+
+    def _evaluation(self, agents: Sequence["_Agent"], result: ADMMResult) -> Evaluation:
+        pairs = list(zip(agents, result.solutions, strict=True))
+        values = np.array([agent.qp.objective(solution.x) for agent, solution in pairs])
+        plans = tuple(agent.plan(solution) for agent, solution in pairs)
+        return Evaluation(
+            result.status,
+            -1,
+            float(values.sum()),
+            values,
+            self.averaging.average(len(values) * values, self.rounds),
+            tuple(plan.u[0] for plan in plans),
+            plans,
+            tuple(agent.duals(solution) for agent, solution in pairs),
+            result.primal,
+            result.dual,
+            result.state,
+        )
+
+    def shifted(self, memory: ADMMState | None) -> ADMMState | None:
+        """The memory one sample on, to start the next evaluation from."""
+        return None if memory is None else shifted_state(memory, self.held, self.shared.shifted())
+
+
+@dataclass(frozen=True, eq=False)
+class _LocalProgram:
+    """What an agent keeps between evaluations: dense matrices, with the penalty added to H, and its solver."""
+
+    cut: Substitution
+    penalised: Array
+    held: Held
+    solver: CheckedSolver
+
+
+def _local_program(horizon: Horizon, held: Held, weights: Array, action: bool, solver: CheckedSolver) -> _LocalProgram:
+    layout = horizon.layout
+    fixed = layout.u[0] if action else np.zeros(0, dtype=np.intp)
+    rows = rows_without_action(layout) if action else np.arange(layout.inequalities)
+    cut = substitution(horizon.H.toarray(), horizon.A.toarray(), horizon.C.toarray(), fixed, rows)
+    remaining = Held(np.searchsorted(cut.free, held.local), held.shared)
+    penalised = cut.H.copy()
+    penalised[remaining.local, remaining.local] += weights
+    return _LocalProgram(cut, penalised, remaining, solver)
+
+
+@dataclass(frozen=True, eq=False)
+class _Agent:
+    """One agent's program (15a) in one evaluation, and how its solution reads."""
+
+    horizon: Horizon
+    program: _LocalProgram
+    data: AgentData
+    given: Array
+    qp: QP
+
+    def solve(self, linear: Array) -> QPSolution:
+        qp = self.qp
+        g = qp.g.copy()
+        g[self.program.held.local] += linear
+        return self.program.solver.solve(QP(self.program.penalised, g, qp.A, qp.b, qp.C, qp.lower, qp.upper))
+
+    def plan(self, solution: QPSolution) -> Plan:
+        variables = self.program.cut.full(solution.x, self.given)
+        return read_plan(self.horizon.layout, self.horizon.model, self.data, variables)
+
+    def duals(self, solution: QPSolution) -> Duals:
+        layout, rows = self.horizon.layout, self.program.cut.rows
+        low, high = np.zeros((2, layout.inequalities))
+        low[rows], high[rows] = solution.lower_dual, solution.upper_dual
+        return read_duals(layout, self.horizon.model, solution.equality_dual, low, high)

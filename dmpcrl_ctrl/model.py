@@ -1,0 +1,329 @@
+"""One agent's share of the model predictive control problem, and the problem of the whole network.
+
+Agent i predicts
+
+    x_i(k+1) = A_i x_i(k) + B_i u_i(k) + sum_j A_ij x_j(k) + E_i d_i(k) + b_i
+
+and adds to the cost of the network
+
+    V0_i + sum_{k<N} [ f_i'[x_i; u_i] + gamma^k ( |x_i - xbar_i|^2_Q + |u_i - ubar_i|^2_R
+                       + |G_i x_i + sum_j G_ij x_j|^2_{Qc} + w_i'sigma_i + sigma_i' diag(w2_i) sigma_i ) ]
+         + gamma^N |x_i(N) - xbar_i|^2_P
+
+under lower + x_lb - sigma(k) <= C_i x_i(k+1) + sum_j C_ij x_j(k+1) <= upper + x_ub + sigma(k), sigma >= 0,
+u_min <= u <= u_max and |u(k) - u(k-1)| <= du_max. There is no factor 1/2 in front of the weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dmpcrl_ctrl.arrays import Array, checked
+from dmpcrl_ctrl.errors import ModelError
+
+Coupling = Mapping[int, Array]
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class LocalModel:
+    """The MPC data of one agent with n states, m inputs, d known disturbances.
+
+    Every array is checked (shape, finite) and stored read-only as float64; a scalar or a vector is not broadcast.
+
+    Parameters
+    ----------
+    A, B
+        (n, n), (n, m): the agent's own prediction model over one sample.
+    A_ij
+        Neighbour number -> (n, n_j): how the states of neighbour j act on this agent.
+    E, b
+        (n, d) and (n,): effect of the known disturbance, affine offset.
+    Q, R, P
+        (n, n), (m, m), (n, n): weights of state, input and terminal state (default 0); symmetric, positive semidefinite.
+    terminal_equality
+        Demand x(N) = xbar(N).
+    f, V0
+        (n + m,) and float: linear stage cost (not discounted) and constant.
+    C, C_ij, lower, upper, x_lb, x_ub
+        (p, n), {j: (p, n_j)}, (p,) each: bounds on C x(k+1) + sum_j C_ij x_j(k+1); x_lb, x_ub are offsets that learning moves.
+    slack_weight, slack_quadratic
+        (p,) each: linear and quadratic price of a bound's violation; an infinite linear price makes the row hard (default).
+    u_min, u_max, du_max
+        (m,) each: input bounds and the largest change of an input from one sample to the next.
+    x_setpoint, u_setpoint
+        (n,), (m,): xbar, ubar where the caller of an evaluation does not give them.
+    G, G_ij, Q_c
+        (q, n), {j: (q, n_j)}, (q, q): cost on a linear combination of own and neighbours' states.
+    declared
+        Neighbour number -> columns of x_j that are shared even while every coefficient on them is zero (to be learned).
+
+    Raises
+    ------
+    ModelError
+        A shape does not fit, an entry is not finite, a weight is not symmetric positive semidefinite, bounds cross.
+
+    Examples
+    --------
+    >>> model = LocalModel(A=[[1.0, 0.1], [0.0, 1.0]], B=[[0.0], [0.1]], Q=np.eye(2), R=[[0.1]])
+    >>> model.n, model.m
+    (2, 1)
+    """
+
+    A: Array
+    B: Array
+    Q: Array
+    R: Array
+    A_ij: Coupling
+    E: Array
+    b: Array
+    P: Array
+    terminal_equality: bool
+    f: Array
+    V0: float
+    C: Array
+    C_ij: Coupling
+    lower: Array
+    upper: Array
+    x_lb: Array
+    x_ub: Array
+    slack_weight: Array
+    slack_quadratic: Array
+    u_min: Array
+    u_max: Array
+    du_max: Array
+    x_setpoint: Array
+    u_setpoint: Array
+    G: Array
+    G_ij: Coupling
+    Q_c: Array
+    declared: Mapping[int, tuple[int, ...]]
+
+    def __init__(
+        self,
+        A: ArrayLike,
+        B: ArrayLike,
+        Q: ArrayLike,
+        R: ArrayLike,
+        *,
+        A_ij: Mapping[int, ArrayLike] | None = None,
+        E: ArrayLike | None = None,
+        b: ArrayLike | None = None,
+        P: ArrayLike | None = None,
+        terminal_equality: bool = False,
+        f: ArrayLike | None = None,
+        V0: float = 0.0,
+        C: ArrayLike | None = None,
+        C_ij: Mapping[int, ArrayLike] | None = None,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+        x_lb: ArrayLike | None = None,
+        x_ub: ArrayLike | None = None,
+        slack_weight: ArrayLike | None = None,
+        slack_quadratic: ArrayLike | None = None,
+        u_min: ArrayLike | None = None,
+        u_max: ArrayLike | None = None,
+        du_max: ArrayLike | None = None,
+        x_setpoint: ArrayLike | None = None,
+        u_setpoint: ArrayLike | None = None,
+        G: ArrayLike | None = None,
+        G_ij: Mapping[int, ArrayLike] | None = None,
+        Q_c: ArrayLike | None = None,
+        declared: Mapping[int, tuple[int, ...]] | None = None,
+    ) -> None:
+        def put(name: str, value: ArrayLike | None, shape: tuple[int, ...], default: float = 0.0) -> None:
+            free = name in _MAY_BE_INFINITE
+            object.__setattr__(self, name, checked(name, np.full(shape, default) if value is None else value, shape, free))
+
+        def put_coupling(name: str, blocks: Mapping[int, ArrayLike] | None, rows: int) -> None:
+            checked_blocks = {
+                int(j): checked(f"{name}[{j}]", block, (rows, -1)) for j, block in sorted((blocks or {}).items())
+            }
+            object.__setattr__(self, name, checked_blocks)
+
+        n, m = _rows("A", A), _columns("B", B)
+        put("A", A, (n, n))
+        put("B", B, (n, m))
+        put_coupling("A_ij", A_ij, n)
+        put("E", np.zeros((n, 0)) if E is None else E, (n, -1))
+        put("b", b, (n,))
+        for name, weight, size in (("Q", Q, n), ("R", R, m), ("P", P, n)):
+            put(name, weight, (size, size))
+            _require_semidefinite(name, getattr(self, name))
+        object.__setattr__(self, "terminal_equality", bool(terminal_equality))
+        put("f", f, (n + m,))
+        object.__setattr__(self, "V0", float(checked("V0", V0, ())))
+        p = 0 if C is None else _rows("C", C)
+        put("C", C, (p, n))
+        put_coupling("C_ij", C_ij, p)
+        put("lower", lower, (p,), -np.inf)
+        put("upper", upper, (p,), np.inf)
+        put("x_lb", x_lb, (p,))
+        put("x_ub", x_ub, (p,))
+        put("slack_weight", slack_weight, (p,), np.inf)
+        put("slack_quadratic", slack_quadratic, (p,))
+        put("u_min", u_min, (m,), -np.inf)
+        put("u_max", u_max, (m,), np.inf)
+        put("du_max", du_max, (m,), np.inf)
+        put("x_setpoint", x_setpoint, (n,))
+        put("u_setpoint", u_setpoint, (m,))
+        q = 0 if G is None else _rows("G", G)
+        put("G", G, (q, n))
+        put_coupling("G_ij", G_ij, q)
+        put("Q_c", np.eye(q) if Q_c is None else Q_c, (q, q))
+        _require_semidefinite("Q_c", self.Q_c)
+        columns = {int(j): tuple(sorted({int(c) for c in cols})) for j, cols in sorted((declared or {}).items())}
+        object.__setattr__(self, "declared", columns)
+        _require_order(self)
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return self.A.shape[0]
+
+    @property
+    def m(self) -> int:
+        """Number of inputs."""
+        return self.B.shape[1]
+
+    @property
+    def d(self) -> int:
+        """Number of known disturbances."""
+        return self.E.shape[1]
+
+    @property
+    def soft(self) -> NDArray[np.bool_]:
+        """(p,): which bound rows have a slack."""
+        return np.isfinite(self.slack_weight)
+
+    @property
+    def neighbours(self) -> tuple[int, ...]:
+        """The agents that act on this one, or on its cost or bounds."""
+        return tuple(sorted({*self.A_ij, *self.C_ij, *self.G_ij, *self.declared}))
+
+    def coupled_columns(self, j: int) -> tuple[int, ...]:
+        """Components of x_j that this agent needs to know: nonzero or declared columns, sorted."""
+        used = set(self.declared.get(j, ()))
+        for blocks in (self.A_ij, self.C_ij, self.G_ij):
+            if j in blocks:
+                used |= {int(c) for c in np.flatnonzero(np.any(blocks[j] != 0.0, axis=0))}
+        return tuple(sorted(used))
+
+
+@dataclass(frozen=True, eq=False)
+class MPCProblem:
+    """The MPC problem of a network: one local model an agent, a horizon and a discount.
+
+    Parameters
+    ----------
+    models
+        One :class:`LocalModel` an agent, numbered from zero; keys of `A_ij`, `C_ij`, `G_ij` are these numbers.
+    horizon
+        Number of stages N >= 1.
+    discount
+        gamma in (0, 1].
+    names
+        Agent names for messages; "agent 0", "agent 1", ... where not given.
+
+    Raises
+    ------
+    ModelError
+        A neighbour that does not exist, an agent that couples to itself, a coupling block whose width is not the
+        neighbour's state dimension, a horizon or discount out of range.
+    """
+
+    models: tuple[LocalModel, ...]
+    horizon: int
+    discount: float = 1.0
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        models = tuple(self.models)
+        object.__setattr__(self, "models", models)
+        object.__setattr__(self, "names", tuple(self.names) or tuple(f"agent {i}" for i in range(len(models))))
+        if not models:
+            raise ModelError("an MPC problem needs at least one agent, got none")
+        if len(self.names) != len(models) or len(set(self.names)) != len(models):
+            raise ModelError(f"{len(models)} agents need as many different names, got {self.names}")
+        if isinstance(self.horizon, bool) or int(self.horizon) != self.horizon or self.horizon < 1:
+            raise ModelError(f"horizon must be a whole number of at least 1, got {self.horizon!r}")
+        if not 0.0 < self.discount <= 1.0:
+            raise ModelError(f"discount must lie in (0, 1], got {self.discount!r}")
+        for i, model in enumerate(models):
+            self._check_couplings(i, model)
+
+    def _check_couplings(self, i: int, model: LocalModel) -> None:
+        for j in model.neighbours:
+            if j == i or not 0 <= j < len(self.models):
+                raise ModelError(f"{self.names[i]} is coupled to agent {j}: expected one of 0..{len(self.models) - 1} other than {i}")
+            n_j = self.models[j].n
+            for name, blocks in (("A_ij", model.A_ij), ("C_ij", model.C_ij), ("G_ij", model.G_ij)):
+                if j in blocks and blocks[j].shape[1] != n_j:
+                    raise ModelError(
+                        f"{self.names[i]}: {name}[{j}] has shape {blocks[j].shape}, but {self.names[j]} has {n_j} states"
+                    )
+            if any(not 0 <= c < n_j for c in model.declared.get(j, ())):
+                raise ModelError(f"{self.names[i]}: declared[{j}] = {model.declared[j]} leaves 0..{n_j - 1}, the states of {self.names[j]}")
+
+
+@dataclass(frozen=True, eq=False)
+class AgentData:
+    """What one evaluation is told about one agent, besides its model.
+
+    Parameters
+    ----------
+    state
+        (n,): s_i.
+    disturbance
+        (N, d): known disturbance over the horizon.
+    x_setpoint, u_setpoint
+        (N + 1, n), (N, m): set points over the horizon.
+    previous_input
+        (m,): input applied over the last sample, for `du_max`.
+    """
+
+    state: Array
+    disturbance: Array
+    x_setpoint: Array
+    u_setpoint: Array
+    previous_input: Array
+
+
+_MAY_BE_INFINITE = ("lower", "upper", "u_min", "u_max", "du_max", "slack_weight")
+
+
+def _rows(name: str, value: ArrayLike) -> int:
+    if np.ndim(value) != 2:
+        raise ModelError(f"{name} must be a matrix, got {np.ndim(value)} dimension(s)")
+    return int(np.shape(value)[0])
+
+
+def _columns(name: str, value: ArrayLike) -> int:
+    _rows(name, value)
+    return int(np.shape(value)[1])
+
+
+def _require_semidefinite(name: str, weight: Array) -> None:
+    if weight.size == 0:
+        return
+    scale = max(float(np.abs(weight).max()), np.finfo(float).tiny)
+    if np.abs(weight - weight.T).max() > 1e-10 * scale:
+        raise ModelError(f"{name} must be symmetric, it differs from its transpose by {np.abs(weight - weight.T).max():.3g}")
+    least = float(np.linalg.eigvalsh((weight + weight.T) / 2.0)[0])
+    if least < -1e-9 * scale:
+        raise ModelError(f"{name} must be positive semidefinite, its least eigenvalue is {least:.3g}")
+
+
+def _require_order(model: LocalModel) -> None:
+    pairs = (
+        ("lower + x_lb", model.lower + model.x_lb, "upper + x_ub", model.upper + model.x_ub, ~model.soft),
+        ("u_min", model.u_min, "u_max", model.u_max, np.ones(model.m, dtype=bool)),
+    )
+    for low_name, low, high_name, high, must in pairs:
+        for k in np.flatnonzero(must & (low > high)):
+            raise ModelError(f"{low_name}[{k}] = {low[k]:g} exceeds {high_name}[{k}] = {high[k]:g}")
+    for name in ("slack_weight", "slack_quadratic", "du_max"):
+        values = getattr(model, name)
+        for k in np.flatnonzero(values < 0.0):
+            raise ModelError(f"{name}[{k}] = {values[k]:g} must not be negative")

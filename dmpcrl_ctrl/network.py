@@ -1,0 +1,109 @@
+"""Who is coupled to whom, and which numbers the agents have to agree on.
+
+Only the *components that couple* are shared: the columns of x_j that enter the prediction, the cost or the bounds of
+another agent, at the stages where they enter. s_j(0) is sent once and is data, so stage 0 is never shared.
+"""
+
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Index
+from dmpcrl_ctrl.errors import NetworkError
+from dmpcrl_ctrl.model import MPCProblem
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What one agent holds of a neighbour's trajectory.
+
+    Attributes
+    ----------
+    owner
+        Number of the neighbour j whose state it is.
+    columns
+        Components of x_j, sorted.
+    last_stage
+        Copies run over the stages 1..last_stage: N - 1 where x_j enters dynamics or cost, N where it enters a bound.
+    """
+
+    owner: int
+    columns: tuple[int, ...]
+    last_stage: int
+
+
+def copies_held(problem: MPCProblem, i: int) -> tuple[Copy, ...]:
+    """The copies that agent i holds, one an in-neighbour whose state it needs."""
+    model = problem.models[i]
+    held = []
+    for j in model.neighbours:
+        columns = model.coupled_columns(j)
+        bounded = j in model.C_ij and bool(np.any(model.C_ij[j]))
+        if columns:
+            held.append(Copy(j, columns, problem.horizon if bounded else problem.horizon - 1))
+    return tuple(held)
+
+
+def coupling_graph(problem: MPCProblem) -> "nx.DiGraph[int]":
+    """Directed graph with an edge j -> i where agent j acts on agent i."""
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    graph.add_nodes_from(range(len(problem.models)))
+    graph.add_edges_from((copy.owner, i) for i in range(len(problem.models)) for copy in copies_held(problem, i))
+    return graph
+
+
+def communication_graph(problem: MPCProblem) -> "nx.Graph[int]":
+    """Undirected graph of the agents that exchange messages: i and j talk if either acts on the other.
+
+    Raises
+    ------
+    NetworkError
+        The graph is not connected, so that no number could be agreed by all.
+    """
+    graph = coupling_graph(problem).to_undirected()
+    parts = [sorted(part) for part in nx.connected_components(graph)]
+    if len(parts) > 1:
+        named = " | ".join(", ".join(problem.names[i] for i in part) for part in parts[:4])
+        raise NetworkError(
+            f"the network falls into {len(parts)} parts that do not talk to each other ({named}): "
+            "give each part a controller of its own, or declare the missing coupling"
+        )
+    return graph
+
+
+@dataclass(frozen=True, eq=False)
+class SharedStates:
+    """The global vector z of agreed states: one entry a shared component and stage.
+
+    Attributes
+    ----------
+    owner, column, stage
+        (Z,) each: entry e is component `column[e]` of x_owner[e] at stage `stage[e]`; sorted by owner, column, stage.
+    """
+
+    owner: Index
+    column: Index
+    stage: Index
+
+    @property
+    def size(self) -> int:
+        """Number of agreed numbers Z."""
+        return len(self.owner)
+
+    def shifted(self) -> Index:
+        """(Z,): for each entry the entry one stage later, or itself at the last stage: `z[shared.shifted()]` warm-starts."""
+        same = (self.owner[1:] == self.owner[:-1]) & (self.column[1:] == self.column[:-1])
+        return np.arange(self.size) + np.append(same, False)[: self.size]
+
+
+def shared_states(problem: MPCProblem) -> SharedStates:
+    """Every component and stage that at least two agents hold."""
+    last: dict[tuple[int, int], int] = {}
+    for i in range(len(problem.models)):
+        for copy in copies_held(problem, i):
+            for column in copy.columns:
+                last[copy.owner, column] = max(last.get((copy.owner, column), 0), copy.last_stage)
+    keys = [(j, c, k) for (j, c), stages in sorted(last.items()) for k in range(1, stages + 1)]
+    table = np.array(keys, dtype=np.intp).reshape(-1, 3)
+    return SharedStates(table[:, 0], table[:, 1], table[:, 2])

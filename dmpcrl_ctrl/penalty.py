@@ -1,0 +1,62 @@
+"""The weights of ADMM's penalty, chosen from the curvature of the agents' own costs.
+
+States of a network may scale as 1 : 5000, so that one scalar for all of them is slow. A shared component gets the
+geometric mean of the least curvature that its owner's cost has in it and of the largest that its holders' costs have.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dmpcrl_ctrl.admm import Held
+from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.horizon import Horizon
+from dmpcrl_ctrl.network import SharedStates
+
+
+def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared: SharedStates) -> Array:
+    """(Z,): W = w gamma^k, with one w a shared component.
+
+    w = sqrt(a max(b, a / 1000)): a is the least curvature of the owner's cost along the component's trajectory, b the
+    largest curvature that a holder's cost has in its copy, with its inputs at their best. Inequalities are left out.
+    """
+    owners: dict[tuple[int, int], float] = {}
+    holders: dict[tuple[int, int], float] = {}
+    for i, (horizon, h) in enumerate(zip(horizons, held, strict=True)):
+        H_uu_inverse, E, H_c = _condensed(horizon)
+        for key, at in _components(shared, h):
+            if key[0] == i:
+                reach = E[at] @ H_uu_inverse @ E[at].T
+                owners[key] = 1.0 / max(float(np.linalg.eigvalsh(reach)[-1]), np.finfo(float).tiny)
+            else:
+                copies = at - horizon.layout.size + len(H_c)
+                curvature = float(np.linalg.eigvalsh(H_c[np.ix_(copies, copies)])[-1])
+                holders[key] = max(holders.get(key, 0.0), curvature)
+    weights = {key: np.sqrt(a * max(holders[key], a / 1000.0)) for key, a in owners.items()}
+    w = np.array([weights[int(j), int(c)] for j, c in zip(shared.owner, shared.column, strict=True)])
+    return w * (horizons[0].weights[shared.stage] if shared.size else 1.0)
+
+
+def _components(shared: SharedStates, h: Held) -> list[tuple[tuple[int, int], Index]]:
+    """(owner, column) of every component held, and its positions in the agent's variables."""
+    keys = np.stack([shared.owner[h.shared], shared.column[h.shared]], axis=1)
+    return [((int(j), int(c)), h.local[(keys == (j, c)).all(axis=1)]) for j, c in np.unique(keys, axis=0)]
+
+
+def _condensed(horizon: Horizon) -> tuple[Array, Array, Array]:
+    """H_uu^-1; E (own states to inputs, indexed by position); curvature in the copies with the inputs at their best."""
+    layout = horizon.layout
+    x, u = layout.x.ravel(), layout.u.ravel()
+    c = np.concatenate([positions.ravel() for positions in layout.copied]) if layout.copied else np.zeros(0, dtype=int)
+    A, H = horizon.A.toarray()[layout.dynamics.ravel()], horizon.H.toarray()
+    free = np.concatenate([u, c]).astype(int)
+    # the dynamics give the states: x = Phi (u, copies)
+    response = np.zeros((layout.size, len(free)))
+    response[free, np.arange(len(free))] = 1.0
+    response[x] = -np.linalg.solve(A[:, x], A[:, free])
+    reduced = response.T @ H @ response
+    uu, uc = reduced[: len(u), : len(u)], reduced[: len(u), len(u) :]
+    # inputs without cost: a floor keeps the inverse finite
+    floor = 1e-9 * max(float(np.abs(uu).max(initial=0.0)), 1e-9)
+    inverse = np.linalg.inv(uu + floor * np.eye(len(u)))
+    return inverse, response[:, : len(u)], reduced[len(u) :, len(u) :] - uc.T @ inverse @ uc

@@ -1,0 +1,90 @@
+"""ProxQP: the only import of proxsuite. Warm-started, capped, and rebuilt from cold where a warm start went astray.
+
+ProxSuite has no wheel for Windows; :data:`AVAILABLE` says whether it is here.
+"""
+
+import importlib.util
+
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.errors import SolverError
+from dmpcrl_ctrl.qp import QP, QPSolution
+from dmpcrl_ctrl.status import Status
+
+AVAILABLE = importlib.util.find_spec("proxsuite") is not None
+_INFINITE = 1e20
+_MAX_ITERATIONS, _MAX_INNER = 500, 100
+
+
+class ProxQP:
+    """Solves programs that share H, A and C; each solve starts from the solution of the one before.
+
+    A warm start after a large change can make the residuals grow for good, so iterations are capped, and whoever calls
+    must check the residuals and call :meth:`forget` before trying again.
+
+    Parameters
+    ----------
+    tolerance
+        Absolute tolerance on the residuals.
+    """
+
+    name = "proxqp"
+
+    def __init__(self, tolerance: float = 1e-10) -> None:
+        if not AVAILABLE:
+            raise SolverError('proxsuite is not installed: pip install proxsuite, or choose solver="piqp" or "daqp"')
+        self.tolerance = tolerance
+        self._workspace: object | None = None
+
+    @property
+    def warm(self) -> bool:
+        """Whether the next solve starts from an earlier solution."""
+        return self._workspace is not None
+
+    def forget(self) -> None:
+        """Drop the workspace: the next solve is cold."""
+        self._workspace = None
+
+    def solve(self, qp: QP) -> QPSolution:
+        """Solve one program; its matrices must be those of the first call since :meth:`forget`."""
+        from proxsuite import proxqp
+
+        lower, upper = np.maximum(qp.lower, -_INFINITE), np.minimum(qp.upper, _INFINITE)
+        if self._workspace is None:
+            solver = proxqp.dense.QP(len(qp.g), len(qp.b), len(qp.lower))
+            settings = solver.settings
+            settings.eps_abs, settings.eps_rel = self.tolerance, 0.0
+            settings.max_iter, settings.max_iter_in = _MAX_ITERATIONS, _MAX_INNER
+            settings.initial_guess = proxqp.InitialGuess.NO_INITIAL_GUESS
+            dense = qp.dense()
+            solver.init(dense.H, qp.g, dense.A, qp.b, dense.C, lower, upper)
+            solver.solve()
+            # only after a first solve: setting it before and updating crashes the process
+            settings.initial_guess = proxqp.InitialGuess.WARM_START_WITH_PREVIOUS_RESULT
+            self._workspace = solver
+        else:
+            solver = self._workspace
+            solver.update(g=qp.g, b=qp.b, l=lower, u=upper)
+            solver.solve()
+        return _read(solver, proxqp.QPSolverOutput)
+
+
+def _read(solver: object, outputs: object) -> QPSolution:
+    result = solver.results
+    status = {
+        outputs.PROXQP_SOLVED: Status.OPTIMAL,
+        outputs.PROXQP_MAX_ITER_REACHED: Status.MAX_ITERATIONS,
+        outputs.PROXQP_PRIMAL_INFEASIBLE: Status.PRIMAL_INFEASIBLE,
+        outputs.PROXQP_DUAL_INFEASIBLE: Status.DUAL_INFEASIBLE,
+    }.get(result.info.status, Status.SOLVER_FAILED)
+    # proxsuite's z is negative at a lower bound and positive at an upper one
+    multiplier: Array = np.array(result.z)
+    return QPSolution(
+        np.array(result.x),
+        np.array(result.y),
+        np.maximum(-multiplier, 0.0),
+        np.maximum(multiplier, 0.0),
+        status,
+        int(result.info.iter),
+    )

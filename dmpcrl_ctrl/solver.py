@@ -1,0 +1,144 @@
+"""A solver whose answers are checked: nothing leaves it unless the optimality conditions hold.
+
+ProxQP has been seen to call solvable programs infeasible, to run away from a warm start for good, and to report
+`solved` for crossed bounds. So every answer is polished on its active rows and measured; where it falls short the
+next attempt is made: warm, cold, the other backends. What is left is settled by a linear program.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linprog
+
+from dmpcrl_ctrl import proxqp
+from dmpcrl_ctrl.active_set import ActiveSet, active_set
+from dmpcrl_ctrl.backends import Backend, failed
+from dmpcrl_ctrl.errors import SolverError
+from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals, require_valid
+from dmpcrl_ctrl.status import Status
+
+TOLERANCE = 1e-9
+_FALLBACKS = ("proxqp", "piqp", "daqp")
+
+
+@dataclass
+class Counts:
+    """How the answers came about: from the last active rows, by the solver, after a cold rebuild, by a fallback, or not."""
+
+    unchanged: int = 0
+    solved: int = 0
+    rebuilt: int = 0
+    fallback: int = 0
+    failed: int = 0
+
+
+@dataclass
+class CheckedSolver:
+    """Solves programs that share H, A and C, and differ in g, b and the bounds.
+
+    Parameters
+    ----------
+    backend
+        "proxqp", or any solver that qpsolvers knows here.
+    tolerance
+        Largest relative residual of the optimality conditions that counts as solved.
+
+    Raises
+    ------
+    SolverError
+        The backend is not installed.
+    """
+
+    backend: str = "proxqp"
+    tolerance: float = TOLERANCE
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        self._primary = _backend(self.backend)
+        self._last: ActiveSet | None = None
+
+    def solve(self, qp: QP) -> QPSolution:
+        """Solve one program; a status other than OPTIMAL means that the numbers are not to be used."""
+        try:
+            require_valid(qp)
+        except SolverError:
+            return failed(qp, Status.INVALID_DATA)
+        if self._last is not None:
+            solution = self._last.solve(qp)
+            if self._holds(qp, solution):
+                self.counts.unchanged += 1
+                return solution
+        solution = self._attempts(qp)
+        if solution is None:
+            self._last = None
+            self.counts.failed += 1
+            return failed(qp, Status.PRIMAL_INFEASIBLE if least_violation(qp) > self.tolerance else Status.SOLVER_FAILED)
+        return solution
+
+    def _attempts(self, qp: QP) -> QPSolution | None:
+        was_warm = self._primary.warm
+        solution = self._polished(qp, self._primary.solve(qp))
+        if solution is not None:
+            self.counts.solved += 1
+            return solution
+        self._primary.forget()
+        if was_warm:
+            solution = self._polished(qp, self._primary.solve(qp))
+            if solution is not None:
+                self.counts.rebuilt += 1
+                return solution
+            self._primary.forget()
+        for name in _FALLBACKS:
+            if name != self.backend and (name != "proxqp" or proxqp.AVAILABLE):
+                solution = self._polished(qp, _backend(name).solve(qp))
+                if solution is not None:
+                    self.counts.fallback += 1
+                    return solution
+        return None
+
+    def _polished(self, qp: QP, raw: QPSolution) -> QPSolution | None:
+        """The better of the raw and the polished point, if it passes; the status that the solver claims is not asked."""
+        if not (np.isfinite(raw.x).all() and np.isfinite(raw.equality_dual).all()):
+            return None
+        candidate = active_set(qp, raw)
+        polished = candidate.solve(qp, raw)
+        if self._holds(qp, polished):
+            self._last = candidate
+            return QPSolution(
+                polished.x, polished.equality_dual, polished.lower_dual, polished.upper_dual, Status.OPTIMAL, raw.iterations
+            )
+        self._last = None
+        if self._holds(qp, raw):
+            return QPSolution(raw.x, raw.equality_dual, raw.lower_dual, raw.upper_dual, Status.OPTIMAL, raw.iterations)
+        return None
+
+    def _holds(self, qp: QP, solution: QPSolution) -> bool:
+        return kkt_residuals(qp, solution).worst <= self.tolerance
+
+
+def least_violation(qp: QP) -> float:
+    """The smallest t such that A x = b, lower - t <= C x <= upper + t has a solution; infinite if A x = b has none.
+
+    A linear program (HiGHS), independent of the quadratic solvers.
+    """
+    v = len(qp.g)
+    above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
+    C = sparse.csc_array(qp.C)
+    G = sparse.vstack([C[above], -C[below]])
+    slack = sparse.csc_array(-np.ones((G.shape[0], 1)))
+    equalities = {}
+    if len(qp.b):
+        equalities = {"A_eq": sparse.hstack([sparse.csc_array(qp.A), sparse.csc_array((len(qp.b), 1))]), "b_eq": qp.b}
+    answer = linprog(
+        np.append(np.zeros(v), 1.0),
+        A_ub=sparse.hstack([G, slack]) if G.shape[0] else None,
+        b_ub=np.concatenate([qp.upper[above], -qp.lower[below]]) if G.shape[0] else None,
+        bounds=[(None, None)] * v + [(0.0, None)],
+        **equalities,
+    )
+    return float(answer.fun) if answer.status == 0 else float("inf")
+
+
+def _backend(name: str) -> "proxqp.ProxQP | Backend":
+    return proxqp.ProxQP() if name == "proxqp" else Backend(name)

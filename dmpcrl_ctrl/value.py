@@ -1,0 +1,130 @@
+"""V, Q and the policy of a network's MPC problem: what an evaluation is, whoever computes it.
+
+    V(s)    = min sum_i F_i   with x_i(0) = s_i;                  the policy is pi_i(s) = u_i(0)
+    Q(s, a) = the same with u_i(0) = a_i given and its bounds gone
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from dmpcrl_ctrl.admm import ADMMState
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.status import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One evaluation of V or Q.
+
+    Attributes
+    ----------
+    status, culprit
+        Outcome, and the agent that is to blame where it is not well (else -1). Unless `status.ok` the values are NaN
+        and action, plans and duals are empty.
+    value
+        sum_i F_i, without any term of the augmented Lagrangian.
+    local_values, agreed_values
+        (M,): F_i; and each agent's own belief of the sum after averaging.
+    action
+        u_i(0), one array an agent.
+    plans, duals
+        One an agent.
+    primal_residuals, dual_residuals
+        (T,): of ADMM by iteration; empty for a central solve.
+    memory
+        What the next evaluation may start from; None for a central solve.
+    """
+
+    status: Status
+    culprit: int
+    value: float
+    local_values: Array
+    agreed_values: Array
+    action: tuple[Array, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    duals: tuple[Duals, ...] = ()
+    primal_residuals: Array = field(default_factory=lambda: np.zeros(0))
+    dual_residuals: Array = field(default_factory=lambda: np.zeros(0))
+    memory: ADMMState | None = None
+
+    @property
+    def iterations(self) -> int:
+        """Number of ADMM iterations."""
+        return len(self.primal_residuals)
+
+
+class Evaluator(Protocol):
+    """Evaluates V, or Q where an action is given."""
+
+    problem: MPCProblem
+
+    def evaluate(
+        self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None
+    ) -> Evaluation:
+        """Evaluate for the data of every agent; `memory` is an earlier evaluation's."""
+        ...
+
+    def shifted(self, memory: ADMMState | None) -> ADMMState | None:
+        """The memory one sample on."""
+        ...
+
+
+def agent_data(
+    problem: MPCProblem,
+    states: Sequence[Array],
+    disturbances: Sequence[Array] | None = None,
+    x_setpoints: Sequence[Array] | None = None,
+    u_setpoints: Sequence[Array] | None = None,
+    previous_inputs: Sequence[Array] | None = None,
+) -> tuple[AgentData, ...]:
+    """Spread what is known now over the horizon, one entry an agent.
+
+    Parameters
+    ----------
+    states
+        (n_i,) each.
+    disturbances, x_setpoints, u_setpoints
+        One vector an agent (held over the horizon) or a whole horizon: (N, d_i), (N + 1, n_i), (N, m_i). None: no
+        disturbance, and the set points of the models.
+    previous_inputs
+        (m_i,) each; zeros where None.
+    """
+    N, data = problem.horizon, []
+    for i, model in enumerate(problem.models):
+        d = np.zeros(model.d) if disturbances is None else disturbances[i]
+        x_ref = model.x_setpoint if x_setpoints is None else x_setpoints[i]
+        u_ref = model.u_setpoint if u_setpoints is None else u_setpoints[i]
+        data.append(
+            AgentData(
+                np.asarray(states[i], dtype=float),
+                np.broadcast_to(np.asarray(d, dtype=float), (N, model.d)),
+                np.broadcast_to(np.asarray(x_ref, dtype=float), (N + 1, model.n)),
+                np.broadcast_to(np.asarray(u_ref, dtype=float), (N, model.m)),
+                np.zeros(model.m) if previous_inputs is None else np.asarray(previous_inputs[i], dtype=float),
+            )
+        )
+    return tuple(data)
+
+
+def invalid_agent(data: Sequence[AgentData], action: Sequence[Array] | None) -> int | None:
+    """The first agent whose data or action hold a number that is not finite."""
+    for i, d in enumerate(data):
+        arrays = (d.state, d.disturbance, d.x_setpoint, d.u_setpoint, d.previous_input)
+        if not all(np.isfinite(array).all() for array in arrays):
+            return i
+        if action is not None and not np.isfinite(action[i]).all():
+            return i
+    return None
+
+
+def failed_evaluation(
+    agents: int, status: Status, culprit: int, primal: Array = np.zeros(0), dual: Array = np.zeros(0)
+) -> Evaluation:
+    """An evaluation that gave no numbers, and why."""
+    nothing = np.full(agents, np.nan)
+    return Evaluation(status, culprit, float("nan"), nothing, nothing, primal_residuals=primal, dual_residuals=dual)

@@ -1,0 +1,81 @@
+"""Times as exact fractions of a second: the floats that people write stand for simple fractions, and only those add up."""
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from numbers import Integral, Rational, Real
+
+from dmpcrl_ctrl.errors import ClockError
+
+# Largest denominators that are tried, smallest first: 0.1 is 1/10, 1/3 is 1/3, 0.000125 is 1/8000.
+_DENOMINATORS = (1_000, 1_000_000)
+# Decimals finer than a microsecond, down to a nanosecond, are taken as they are written.
+_FINEST = 10**9
+
+
+def exact_seconds(value: float | int | str | Fraction) -> Fraction:
+    """Fraction of a second that a number stands for.
+
+    Parameters
+    ----------
+    value
+        Seconds. An integer, a `Fraction` and a string ("0.1", "1/3") are taken literally; a float is read as the
+        simplest fraction that rounds to that very float, with a denominator of at most 10**6 or at most nine decimals.
+
+    Returns
+    -------
+    Fraction
+        The exact time, in seconds.
+
+    Raises
+    ------
+    ClockError
+        Not a number, not finite, or a float such as pi that no simple fraction stands for.
+
+    Examples
+    --------
+    >>> exact_seconds(0.1), exact_seconds(1 / 3)
+    (Fraction(1, 10), Fraction(1, 3))
+    """
+    if isinstance(value, bool):
+        raise ClockError(f"a time must be a number of seconds, got {value!r}")
+    if isinstance(value, Integral | Rational):
+        return Fraction(int(value.numerator), int(value.denominator))
+    if isinstance(value, str):
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError) as error:
+            raise ClockError(f"{value!r} is not a number of seconds; write 0.1 or 1/3") from error
+    if not isinstance(value, Real):
+        raise ClockError(f"a time must be a number of seconds, got {value!r}")
+    return _simplest(float(value))
+
+
+def ticks_per_second(times: Iterable[float | int | str | Fraction]) -> int:
+    """Least number of ticks per second on which every one of `times` (seconds) falls: the lcm of their denominators."""
+    return math.lcm(*(exact_seconds(time).denominator for time in times))
+
+
+def to_ticks(value: float | int | str | Fraction, base: int) -> int:
+    """Time `value` (seconds) as a whole number of ticks of 1/`base` second; ClockError where it falls between two."""
+    ticks = exact_seconds(value) * base
+    if ticks.denominator != 1:
+        raise ClockError(f"{value} s falls between two ticks of 1/{base} s; add its denominator to the clock's base")
+    return int(ticks)
+
+
+def _simplest(value: float) -> Fraction:
+    if not math.isfinite(value):
+        raise ClockError(f"a time must be finite, got {value}")
+    exact = Fraction(value)
+    for denominator in _DENOMINATORS:
+        simple = exact.limit_denominator(denominator)
+        if float(simple) == value:
+            return simple
+    decimal = Fraction(repr(value))
+    if decimal.denominator <= _FINEST and _FINEST % decimal.denominator == 0:
+        return decimal
+    raise ClockError(
+        f"{value!r} s is no simple fraction of a second (denominator up to 10**6 or nine decimals); "
+        "round it, or pass a Fraction"
+    )

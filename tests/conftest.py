@@ -1,0 +1,11 @@
+"""What all tests share: pictures without a screen, Hypothesis without a clock."""
+
+import os
+
+from hypothesis import settings
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+# Solves vary in time from machine to machine: a property fails on what it finds, never on how long it took.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")

@@ -1,0 +1,76 @@
+"""The residuals are zero at known solutions and see every fault; a substitution changes neither value nor multipliers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from dmpcrl_ctrl.errors import SolverError
+from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals, require_valid, substitution
+from dmpcrl_ctrl.solver import CheckedSolver
+from dmpcrl_ctrl.status import Status
+
+# min 1/2 |x|^2 - x_0 - 2 x_1 subject to x_0 + x_1 + x_2 = 1, x_1 <= 0.5, solved by hand:
+# x = (0.25, 0.5, 0.25) + ..., stationarity x_0 - 1 + lambda = 0, x_1 - 2 + lambda + mu = 0, x_2 + lambda = 0
+BY_HAND = QP(
+    np.eye(3),
+    np.array([-1.0, -2.0, 0.0]),
+    np.ones((1, 3)),
+    np.array([1.0]),
+    np.array([[0.0, 1.0, 0.0]]),
+    np.array([-np.inf]),
+    np.array([0.5]),
+)
+SOLUTION = QPSolution(
+    np.array([0.75, 0.5, -0.25]), np.array([0.25]), np.array([0.0]), np.array([1.25]), Status.OPTIMAL
+)
+
+
+def test_residuals_vanish_at_a_solution_found_by_hand() -> None:
+    assert kkt_residuals(BY_HAND, SOLUTION).worst < 1e-15
+    assert BY_HAND.objective(SOLUTION.x) == pytest.approx(0.5 * 0.875 - 0.75 - 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "residual"),
+    [
+        ({"equality_dual": np.array([0.3])}, "stationarity"),
+        ({"x": np.array([0.75, 0.6, -0.35])}, "feasibility"),
+        ({"upper_dual": np.array([-1.25])}, "sign"),
+        ({"lower_dual": np.array([1.0]), "upper_dual": np.array([2.25])}, "sign"),
+        ({"x": np.array([0.75, 0.4, -0.15])}, "complementarity"),
+    ],
+)
+def test_each_fault_shows_in_its_residual(fault: dict[str, np.ndarray], residual: str) -> None:
+    assert getattr(kkt_residuals(BY_HAND, replace(SOLUTION, **fault)), residual) > 1e-2
+
+
+def test_a_nan_counts_as_infinitely_wrong() -> None:
+    assert kkt_residuals(BY_HAND, replace(SOLUTION, x=np.full(3, np.nan))).worst == np.inf
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
+def test_substituting_the_optimal_value_of_a_variable_leaves_value_and_multipliers(matrix: object) -> None:
+    H, A, C = (matrix(M) for M in (BY_HAND.H, BY_HAND.A, BY_HAND.C))
+    cut = substitution(H, A, C, np.array([0]), np.array([0]))
+    rest = cut.remaining(replace(BY_HAND, H=H, A=A, C=C), np.array([0.75]))
+    solution = CheckedSolver("piqp").solve(rest)
+    assert np.allclose(cut.full(solution.x, np.array([0.75])), SOLUTION.x, atol=1e-12)
+    assert np.allclose(solution.equality_dual, SOLUTION.equality_dual, atol=1e-12)
+    assert np.allclose(solution.upper_dual, SOLUTION.upper_dual, atol=1e-12)
+    assert rest.objective(solution.x) == pytest.approx(BY_HAND.objective(SOLUTION.x), abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"g": np.array([np.nan, 0, 0])}, "g holds a number that is not finite"),
+        ({"b": np.array([np.inf])}, "b holds"),
+        ({"upper": np.array([np.nan])}, "bound of the program is NaN"),
+        ({"lower": np.array([1.0])}, "row 0 cross: lower 1 exceeds upper 0.5"),
+    ],
+)
+def test_what_solvers_would_answer_wrongly_is_refused(fault: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(SolverError, match=message):
+        require_valid(replace(BY_HAND, **fault))

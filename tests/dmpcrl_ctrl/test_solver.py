@@ -1,0 +1,149 @@
+"""Solved problems, the same for every backend; bad input and failing solvers end in a named status, never in a number."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dmpcrl_ctrl import solver as module
+from dmpcrl_ctrl.backends import Backend, failed
+from dmpcrl_ctrl.errors import SolverError
+from dmpcrl_ctrl.proxqp import ProxQP
+from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals
+from dmpcrl_ctrl.solver import CheckedSolver, least_violation
+from dmpcrl_ctrl.status import Status
+
+INF = np.inf
+BACKENDS = ["proxqp", "piqp", "daqp"]
+
+
+def qp(H: object, g: object, A: object, b: object, C: object, lower: object, upper: object) -> QP:
+    n = len(np.atleast_1d(g))
+    A, C = np.asarray(A, dtype=float).reshape(-1, n), np.asarray(C, dtype=float).reshape(-1, n)
+    vectors = (np.asarray(v, dtype=float).reshape(-1) for v in (b, lower, upper))
+    b, lower, upper = vectors
+    return QP(np.asarray(H, dtype=float), np.asarray(g, dtype=float), A, b, C, lower, upper)
+
+
+# name: program, its solution found by hand
+SOLVED = {
+    "unconstrained": (qp([[2.0]], [-4.0], [], [], [], [], []), [2.0]),
+    "equality": (qp(np.eye(2), [0, 0], [[1, 1]], [2], [], [], []), [1.0, 1.0]),
+    "at its bound": (qp([[1.0]], [-3.0], [], [], [[1.0]], [-INF], [1.0]), [1.0]),
+    "linear program": (qp(np.zeros((2, 2)), [1, 2], [[1, 1]], [1], np.eye(2), [0, 0], [INF, INF]), [1.0, 0.0]),
+    "redundant rows": (qp(np.eye(2), [0, 0], [[1, 1], [1, 1]], [2, 2], [], [], []), [1.0, 1.0]),
+    "pinned by its bounds": (qp(np.eye(2), [0, -1], [], [], [[1, 0]], [3.0], [3.0]), [3.0, 1.0]),
+    "soft bound": (qp(np.diag([1.0, 0.0]), [-5.0, 2.0], [], [], [[1, -1], [0, 1]], [-INF, 0], [1, INF]), [3.0, 2.0]),
+    "badly scaled": (qp(np.diag([1e6, 1e-2]), [-1e6, -1e-2], [], [], [[1, 0], [0, 1]], [-2, -2], [2, 2]), [1.0, 1.0]),
+}
+INFEASIBLE = {
+    "contradicting equalities": qp(np.eye(1), [0], [[1.0], [1.0]], [0, 1], [], [], []),
+    "bound against equality": qp(np.eye(2), [0, 0], [[1, 1]], [4], np.eye(2), [-1, -1], [1, 1]),
+    "by a little": qp(np.eye(1), [0], [[1.0]], [1 + 1e-4], [[1.0]], [-1], [1]),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", SOLVED)
+def test_solved_problems(backend: str, name: str) -> None:
+    program, expected = SOLVED[name]
+    solver = CheckedSolver(backend)
+    for _ in range(3):
+        solution = solver.solve(program)
+        assert solution.status is Status.OPTIMAL
+        assert np.allclose(solution.x, expected, atol=1e-9)
+        assert kkt_residuals(program, solution).worst < 1e-9
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", INFEASIBLE)
+def test_infeasible_programs_are_called_so_and_give_no_numbers(backend: str, name: str) -> None:
+    solution = CheckedSolver(backend).solve(INFEASIBLE[name])
+    assert solution.status is Status.PRIMAL_INFEASIBLE
+    assert np.isnan(solution.x).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "fault", [{"g": np.array([np.nan])}, {"lower": np.array([2.0])}, {"upper": np.array([np.nan])}, {"g": np.array([INF])}]
+)
+def test_bad_data_is_stopped_before_the_solver_and_leaves_it_well(backend: str, fault: dict[str, np.ndarray]) -> None:
+    program, expected = SOLVED["at its bound"]
+    solver = CheckedSolver(backend)
+    assert solver.solve(replace(program, **fault)).status is Status.INVALID_DATA
+    assert np.allclose(solver.solve(program).x, expected)
+
+
+def test_an_unbounded_cost_is_not_solved() -> None:
+    assert not CheckedSolver().solve(qp([[0.0]], [1.0], [], [], [], [], [])).status.ok
+
+
+def test_the_last_active_rows_solve_the_next_program_exactly_until_they_change() -> None:
+    program = SOLVED["at its bound"][0]
+    solver = CheckedSolver()
+    for g, x, y in [(-3.0, 1.0, 2.0), (-2.0, 1.0, 1.0), (0.5, -0.5, 0.0)]:
+        solution = solver.solve(replace(program, g=np.array([g])))
+        assert solution.x == pytest.approx([x], abs=1e-15)
+        assert solution.upper_dual == pytest.approx([y], abs=1e-15)
+    assert (solver.counts.unchanged, solver.counts.solved) == (1, 2)
+
+
+class Liar:
+    """A solver that calls everything infeasible, or solved at a point that is not."""
+
+    warm = True
+
+    def __init__(self, status: Status, x: float) -> None:
+        self.status, self.x, self.forgotten = status, x, 0
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+    def solve(self, program: QP) -> QPSolution:
+        zero = np.zeros(len(program.lower))
+        return QPSolution(np.full(len(program.g), self.x), np.zeros(len(program.b)), zero, zero, self.status)
+
+
+@pytest.mark.parametrize(("status", "x"), [(Status.PRIMAL_INFEASIBLE, np.nan), (Status.OPTIMAL, -7.0)])
+def test_a_lying_solver_is_rebuilt_and_then_replaced(monkeypatch: pytest.MonkeyPatch, status: Status, x: float) -> None:
+    liar = Liar(status, x)
+    real = module._backend
+    monkeypatch.setattr(module, "_backend", lambda name: liar if name == "liar" else real(name))
+    program, expected = SOLVED["linear program"]
+    solver = CheckedSolver("liar")
+    assert np.allclose(solver.solve(program).x, expected, atol=1e-9)
+    assert solver.counts.fallback == 1 and liar.forgotten == 2
+
+
+def test_where_every_solver_fails_a_feasible_program_is_not_called_infeasible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_backend", lambda name: Liar(Status.PRIMAL_INFEASIBLE, np.nan))
+    solution = CheckedSolver("liar").solve(SOLVED["at its bound"][0])
+    assert solution.status is Status.SOLVER_FAILED
+
+
+def test_least_violation_is_the_distance_that_bounds_lack() -> None:
+    assert least_violation(INFEASIBLE["bound against equality"]) == pytest.approx(1.0)
+    assert least_violation(INFEASIBLE["by a little"]) == pytest.approx(1e-4)
+    assert least_violation(INFEASIBLE["contradicting equalities"]) == INF
+    assert least_violation(SOLVED["soft bound"][0]) == 0.0
+
+
+def test_a_missing_solver_is_named_with_those_that_are_here() -> None:
+    with pytest.raises(SolverError, match='solver "gurobi_x" is not installed; here are .*daqp'):
+        Backend("gurobi_x")
+
+
+def test_proxqp_survives_init_then_update_and_changes_of_every_vector() -> None:
+    rng = np.random.default_rng(0)
+    raw = ProxQP()
+    for _ in range(20):
+        program = qp(np.eye(3), rng.normal(size=3), [[1, 1, 1]], rng.normal(size=1), np.eye(3), -5 - rng.uniform(size=3), 5 + rng.uniform(size=3))
+        assert kkt_residuals(program, raw.solve(program)).worst < 1e-8
+    raw.forget()
+    assert not raw.warm
+
+
+def test_a_failed_solution_has_the_shapes_of_the_program() -> None:
+    program = SOLVED["soft bound"][0]
+    nothing = failed(program)
+    assert nothing.x.shape == program.g.shape and nothing.lower_dual.shape == program.lower.shape
