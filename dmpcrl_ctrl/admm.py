@@ -11,7 +11,7 @@ Writing (15b) with y keeps S'y = 0 by itself: a disturbance of y heals instead o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +25,7 @@ from dmpcrl_ctrl.status import Status
 
 _WINDOW = 50
 _STEADY = 1e-3
+_CONVERGED = 1e-9
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class ADMMOptions:
         One weight for every shared number, or "auto": one for each component, from the curvature of the agents' costs.
     relaxation
         Over-relaxation in [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z.
+    balance_at
+        Iterations after which the whole penalty is scaled to bring primal and dual residual, each relative to what it
+        compares, to one size; () keeps it as it is. Finitely many, so that convergence is that of a fixed penalty.
     warm_start
         Start from the last result of the controller, shifted by one stage.
 
@@ -55,6 +59,7 @@ class ADMMOptions:
     tolerance: float | None = None
     penalty: float | str = "auto"
     relaxation: float = 1.0
+    balance_at: tuple[int, ...] = (10, 20, 30, 50, 100, 200, 400, 800, 1600)
     warm_start: bool = True
 
     def __post_init__(self) -> None:
@@ -79,10 +84,11 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class ADMMState:
-    """z (Z,) and one y an agent, in the order of its :class:`Held`."""
+    """z (Z,); one y an agent, in the order of its :class:`Held`; the factor by which W is scaled."""
 
     z: Array
     y: tuple[Array, ...]
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +116,8 @@ class ADMMResult:
 class Subproblem(Protocol):
     """One agent's augmented program (15a)."""
 
-    def solve(self, linear: Array) -> QPSolution:
-        """Minimise with `linear` added to the cost of the shared numbers, in the order of :class:`Held`."""
+    def solve(self, linear: Array, factor: float) -> QPSolution:
+        """Minimise F_i + linear'xt + factor/2 |xt|^2_W, with the shared numbers in the order of :class:`Held`."""
         ...
 
 
@@ -144,7 +150,7 @@ def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMS
         scratch[h.shared] = y
         available = np.isin(later[h.shared], h.shared)
         moved.append(scratch[np.where(available, later[h.shared], h.shared)])
-    return ADMMState(state.z[later], tuple(moved))
+    return ADMMState(state.z[later], tuple(moved), state.factor)
 
 
 def iterate(
@@ -164,16 +170,17 @@ def iterate(
         if not len(weights):
             status = Status.OPTIMAL
             break
-        if options.tolerance is None:
-            continue
-        primal, dual = history[-1]
-        primal_target = options.tolerance * (1.0 + _largest([state.z]))
-        if primal <= primal_target and dual <= options.tolerance * (1.0 + _largest(state.y)):
-            status = Status.OPTIMAL
-            break
-        if (t + 1) % _WINDOW == 0 and watch.stalled(sweep.gaps) and primal > 100.0 * primal_target:
-            status = Status.CONSENSUS_STALLED
-            break
+        if options.tolerance is not None:
+            primal, dual = history[-1]
+            primal_target = options.tolerance * (1.0 + _largest([state.z]))
+            if primal <= primal_target and dual <= options.tolerance * (1.0 + _largest(state.y)):
+                status = Status.OPTIMAL
+                break
+            if (t + 1) % _WINDOW == 0 and watch.stalled(sweep.gaps) and primal > 100.0 * primal_target:
+                status = Status.CONSENSUS_STALLED
+                break
+        if t + 1 in options.balance_at:
+            state = replace(state, factor=_balanced(sweep, weights, options.tolerance or _CONVERGED))
     culprit = -1 if status.ok else _most_at_odds(sweep.gaps, held, weights)
     return _result(state, sweep.solutions, status, culprit, history)
 
@@ -192,10 +199,10 @@ def step(
     agents: Sequence[Subproblem], held: Sequence[Held], weights: Array, state: ADMMState, relaxation: float
 ) -> Sweep | tuple[int, Status]:
     """One iteration of (15); where a local solve fails, the agent and its status instead."""
-    solutions = []
+    solutions, W = [], state.factor * weights
     for i, (agent, h) in enumerate(zip(agents, held, strict=True)):
         # (15a): the quadratic part of the penalty stands in the agent's Hessian
-        solution = agent.solve(state.y[i] - weights[h.shared] * state.z[h.shared])
+        solution = agent.solve(state.y[i] - W[h.shared] * state.z[h.shared], state.factor)
         if not solution.status.ok:
             return i, solution.status
         solutions.append(solution)
@@ -203,15 +210,15 @@ def step(
     relaxed = [relaxation * xt + (1.0 - relaxation) * state.z[h.shared] for xt, h in zip(mine, held, strict=True)]
     received, total = np.zeros(len(weights)), np.zeros(len(weights))
     for xt, y, h in zip(relaxed, state.y, held, strict=True):
-        received[h.shared] += weights[h.shared] * xt + y
-        total[h.shared] += weights[h.shared]
+        received[h.shared] += W[h.shared] * xt + y
+        total[h.shared] += W[h.shared]
     z = received / total  # (15b)
     y_next = tuple(
-        y + weights[h.shared] * (xt - z[h.shared])  # (15c)
+        y + W[h.shared] * (xt - z[h.shared])  # (15c)
         for xt, y, h in zip(relaxed, state.y, held, strict=True)
     )
     gaps = tuple(xt - z[h.shared] for xt, h in zip(mine, held, strict=True))
-    return Sweep(ADMMState(z, y_next), tuple(solutions), gaps, weights * (z - state.z))
+    return Sweep(ADMMState(z, y_next, state.factor), tuple(solutions), gaps, W * (z - state.z))
 
 
 class _Watch:
@@ -241,6 +248,20 @@ def _result(
 def _most_at_odds(gaps: Sequence[Array], held: Sequence[Held], weights: Array) -> int:
     """The agent whose shared numbers differ most from what was agreed, each in the units of its multiplier."""
     return int(np.argmax([np.linalg.norm(weights[h.shared] * gap) for h, gap in zip(held, gaps, strict=True)]))
+
+
+def _balanced(sweep: Sweep, weights: Array, converged: float) -> float:
+    """The next factor of W: times the root of the ratio of the relative residuals, as a power of two within 1/8 and 8.
+
+    Left alone where both residuals have converged (their ratio is noise then), and kept within 2^-20 and 2^20.
+    """
+    state, tiny = sweep.state, np.finfo(float).tiny
+    primal = _largest(sweep.gaps) / max(_largest([state.z]), tiny)
+    dual = _largest([sweep.moved]) / max(_largest(state.y), 1e-1 * _largest([state.factor * weights * state.z]), tiny)
+    if max(primal, dual) <= converged:
+        return state.factor
+    exponent = 0.5 * np.log2(max(primal, converged) / max(dual, converged))
+    return float(np.clip(state.factor * 2.0 ** np.clip(np.round(exponent), -3, 3), 2.0**-20, 2.0**20))
 
 
 def _largest(parts: Sequence[Array]) -> float:

@@ -1,7 +1,7 @@
 """The distributed evaluator: a program an agent, made to agree by ADMM; values agreed by averaging."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class DistributedEvaluator:
             self.weights = np.full(self.shared.size, float(self.admm.penalty))
         self._programs = {
             given: [
-                _local_program(horizon, h, self.weights[h.shared], given, CheckedSolver(solver))
+                _local_program(horizon, h, self.weights[h.shared], given, solver)
                 for horizon, h in zip(self.horizons, self.held, strict=True)
             ]
             for given in (False, True)
@@ -131,23 +131,29 @@ class DistributedEvaluator:
 
 @dataclass(frozen=True, eq=False)
 class _LocalProgram:
-    """What an agent keeps between evaluations: dense matrices, with the penalty added to H, and its solver."""
+    """What an agent keeps between evaluations: dense matrices, and a solver for each scale of the penalty met so far."""
 
     cut: Substitution
-    penalised: Array
     held: Held
-    solver: CheckedSolver
+    weights: Array
+    backend: str
+    solvers: dict[float, tuple[Array, CheckedSolver]] = field(default_factory=dict)
+
+    def at(self, factor: float) -> tuple[Array, CheckedSolver]:
+        """H + factor E'W E, and the solver that knows it."""
+        if factor not in self.solvers:
+            penalised = self.cut.H.copy()
+            penalised[self.held.local, self.held.local] += factor * self.weights
+            self.solvers[factor] = penalised, CheckedSolver(self.backend)
+        return self.solvers[factor]
 
 
-def _local_program(horizon: Horizon, held: Held, weights: Array, action: bool, solver: CheckedSolver) -> _LocalProgram:
+def _local_program(horizon: Horizon, held: Held, weights: Array, action: bool, backend: str) -> _LocalProgram:
     layout = horizon.layout
     fixed = layout.u[0] if action else np.zeros(0, dtype=np.intp)
     rows = rows_without_action(layout) if action else np.arange(layout.inequalities)
     cut = substitution(horizon.H.toarray(), horizon.A.toarray(), horizon.C.toarray(), fixed, rows)
-    remaining = Held(np.searchsorted(cut.free, held.local), held.shared)
-    penalised = cut.H.copy()
-    penalised[remaining.local, remaining.local] += weights
-    return _LocalProgram(cut, penalised, remaining, solver)
+    return _LocalProgram(cut, Held(np.searchsorted(cut.free, held.local), held.shared), weights, backend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,11 +166,11 @@ class _Agent:
     given: Array
     qp: QP
 
-    def solve(self, linear: Array) -> QPSolution:
-        qp = self.qp
+    def solve(self, linear: Array, factor: float) -> QPSolution:
+        qp, (penalised, solver) = self.qp, self.program.at(factor)
         g = qp.g.copy()
         g[self.program.held.local] += linear
-        return self.program.solver.solve(QP(self.program.penalised, g, qp.A, qp.b, qp.C, qp.lower, qp.upper))
+        return solver.solve(QP(penalised, g, qp.A, qp.b, qp.C, qp.lower, qp.upper))
 
     def plan(self, solution: QPSolution) -> Plan:
         variables = self.program.cut.full(solution.x, self.given)

@@ -7,6 +7,7 @@ always with the same numbers. At an edge the new value already holds (right-cont
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -19,15 +20,12 @@ Seconds = float | int | str | Fraction
 
 
 class Source(ABC):
-    """A scalar signal of time; `a + b` (or `a + 0.5`) superposes two.
+    """A scalar signal of time; `a + b` (or `a + 0.5`) superposes two."""
 
-    Attributes
-    ----------
-    measured
-        Whether controllers are told the value.
-    """
-
-    measured: bool
+    @property
+    @abstractmethod
+    def measured(self) -> bool:
+        """Whether controllers are told the value (a field of most sources)."""
 
     @abstractmethod
     def instants(self) -> tuple[Fraction, ...]:
@@ -91,7 +89,7 @@ class Steps(Source):
             raise SourceError(f"Steps needs one value a time, got {len(self.times)} times, {len(self.values)} values")
         _require_finite(self, initial=self.initial, **{f"values[{k}]": v for k, v in enumerate(self.values)})
         instants = self.instants()
-        for earlier, later in zip(instants, instants[1:], strict=False):
+        for earlier, later in pairwise(instants):
             if later <= earlier:
                 raise SourceError(f"Steps: times must increase, got {float(later):g} s after {float(earlier):g} s")
 
@@ -130,11 +128,9 @@ class Ramp(Source):
         """Signal on a clock of `base` ticks per second."""
         instants = self.instants()
         initial, slope = float(self.initial), float(self.slope)
-        values, slopes = (initial, initial), (0.0, slope)
-        if len(instants) == 2:
-            values = (*values, initial + slope * float(instants[1] - instants[0]))
-            slopes = (*slopes, 0.0)
-        return Piecewise(base, tuple(to_ticks(t, base) for t in instants), values, slopes)
+        final = [initial + slope * float(end - begin) for begin, end in pairwise(instants)]
+        knots = tuple(to_ticks(t, base) for t in instants)
+        return Piecewise(base, knots, (initial, initial, *final), (0.0, slope, *(0.0 for _ in final)))
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ class Sampled(Source):
 
 @dataclass(frozen=True)
 class UniformNoise(Source):
-    """Independent samples, uniform on [low, high), each held for `sample_time` seconds from time zero on."""
+    """Independent samples, uniform on [low, high), each held for `sample_time` seconds, from time zero on."""
 
     low: float
     high: float
@@ -199,7 +195,7 @@ class UniformNoise(Source):
 
 @dataclass(frozen=True)
 class GaussianNoise(Source):
-    """Independent normal samples with mean zero and deviation `std`, each held for `sample_time` seconds from zero on."""
+    """Independent normal samples of mean zero and deviation `std`, each held for `sample_time` seconds."""
 
     std: float
     sample_time: Seconds

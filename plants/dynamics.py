@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-import numpy as np
-
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import PlantError
 from dmpcrl_ctrl.plants.zoh import foh_ramp, zoh

@@ -1,9 +1,11 @@
-"""Times as exact fractions of a second: the floats that people write stand for simple fractions, and only those add up."""
+"""Times as exact fractions of a second: the floats that people write stand for simple fractions, which add up."""
 
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from numbers import Integral, Rational, Real
+from numbers import Rational
+
+import numpy as np
 
 from dmpcrl_ctrl.errors import ClockError
 
@@ -37,18 +39,17 @@ def exact_seconds(value: float | int | str | Fraction) -> Fraction:
     >>> exact_seconds(0.1), exact_seconds(1 / 3)
     (Fraction(1, 10), Fraction(1, 3))
     """
-    if isinstance(value, bool):
-        raise ClockError(f"a time must be a number of seconds, got {value!r}")
-    if isinstance(value, Integral | Rational):
-        return Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, str):
+    given: object = value
+    if isinstance(given, str):
         try:
-            return Fraction(value)
+            return Fraction(given)
         except (ValueError, ZeroDivisionError) as error:
-            raise ClockError(f"{value!r} is not a number of seconds; write 0.1 or 1/3") from error
-    if not isinstance(value, Real):
-        raise ClockError(f"a time must be a number of seconds, got {value!r}")
-    return _simplest(float(value))
+            raise ClockError(f"{given!r} is not a number of seconds; write 0.1 or 1/3") from error
+    if isinstance(given, Rational) and not isinstance(given, bool):
+        return Fraction(int(given.numerator), int(given.denominator))
+    if isinstance(given, float | np.floating):
+        return _simplest(float(given))
+    raise ClockError(f"a time must be a number of seconds, got {given!r}")
 
 
 def ticks_per_second(times: Iterable[float | int | str | Fraction]) -> int:

@@ -1,6 +1,6 @@
 """Frequency control of power networks: areas with generation and load, coupled by tie lines.
 
-The Hycon2 benchmark (Riverso and Ferrari-Trecate, arXiv:1207.2000) and networks of any size in its image. Area i has
+The model of the Hycon2 benchmark (Riverso and Ferrari-Trecate, arXiv:1207.2000), for any areas and ties. Area i has
 
     dtheta_i' = domega_i                                                                    [rad, rad/s]
     2H domega_i' = dPm_i - dPL_i - D domega_i - sum_j P_ij (dtheta_i - dtheta_j)            [p.u.]
@@ -10,20 +10,20 @@ The Hycon2 benchmark (Riverso and Ferrari-Trecate, arXiv:1207.2000) and networks
 with the set-point change dPref_i as input and the load dPL_i as disturbance. All are deviations from the scheduled point.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import control as ct
-import networkx as nx
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import PlantError
-from dmpcrl_ctrl.plants.disturbance import Source, Steps, UniformNoise, as_source
+from dmpcrl_ctrl.plants.disturbance import Source, UniformNoise, as_source
+from dmpcrl_ctrl.plants.indices import mean_deviation_cost, mean_tie_exchange
 from dmpcrl_ctrl.plants.partition import Agent
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.trajectory import Trajectory
+from dmpcrl_ctrl.plants.signals import Named, weight
 
 # Weights of the benchmark on (dtheta, domega, dPm, dPv) and on dPref, and its bound on |dtheta| in rad.
 STATE_WEIGHTS = (500.0, 0.01, 0.01, 10.0)
@@ -82,50 +82,6 @@ class Tie:
     stiffness: float
 
 
-def power_network(
-    scenario: Literal[1, 2, 3] = 1,
-    *,
-    input_limits: Literal["hycon2", "learning"] | Mapping[str, tuple[float, float]] = "hycon2",
-    load_noise: float = 0.0,
-    **options: Any,
-) -> Plant:
-    """The Hycon2 benchmark network.
-
-    Parameters
-    ----------
-    scenario
-        1: areas 1-2-3-4 in a line. 2: area 5 tied to 2 and 4. 3: as 2 with area 4 unplugged (its published loads are not
-        at hand; it takes those of scenario 2).
-    input_limits
-        "hycon2"; "learning": the tighter 0.2, 0.1, 0.3, 0.1 of the learning paper for areas 1 to 4, with which the
-        terminal equality of the benchmark's controller becomes infeasible; or limits by input name.
-    load_noise
-        Amplitude [p.u.] of uniform noise on every load, drawn anew each second, unknown to controllers.
-    **options
-        As :func:`power_network_of`.
-
-    Raises
-    ------
-    PlantError
-        No such scenario; "learning" limits with area 5.
-
-    Examples
-    --------
-    >>> power_network(scenario=3).agents[3].neighbours
-    ('area_2',)
-    """
-    if scenario not in _SCENARIOS or isinstance(scenario, bool):
-        raise PlantError(f"power_network has scenarios 1, 2 and 3, got {scenario!r}")
-    numbers, ties, loads = _SCENARIOS[scenario]
-    areas = [PowerArea(k, *_AREAS[k], load=Steps(*loads[k]) if k in loads else 0.0) for k in numbers]
-    if isinstance(input_limits, str):
-        options["input_limits"] = _named_limits(input_limits, areas)
-    else:
-        options["input_limits"] = input_limits
-    options.setdefault("name", f"hycon2_{scenario}")
-    return power_network_of(areas, ties, load_noise=load_noise, **options)
-
-
 def power_network_of(
     areas: Sequence[PowerArea],
     ties: Sequence[Tie],
@@ -133,12 +89,14 @@ def power_network_of(
     load_noise: float = 0.0,
     input_limits: Mapping[str, tuple[float, float]] | None = None,
     angle_limit: float = ANGLE_LIMIT,
+    Q: Named | None = None,
+    R: Named | None = None,
     **options: Any,
 ) -> Plant:
     """A network of any areas and ties, with the benchmark's weights and set points.
 
     Set points follow the measured load: xbar_i = (0, 0, dPL_i, dPL_i), ubar_i = dPL_i. All states are outputs. The
-    performance indices are `eta` and `phi` (:func:`mean_stage_cost`, :func:`mean_tie_exchange`).
+    performance indices are `eta` (:func:`mean_deviation_cost`) and `phi` (:func:`mean_tie_exchange`).
 
     Parameters
     ----------
@@ -150,50 +108,46 @@ def power_network_of(
         Input -> (low, high) instead of the areas' own.
     angle_limit
         Bound on |dtheta| [rad]; hard in MPC models unless `violation_weight` gives it a price.
+    Q, R
+        Weights instead of diag(500, 0.01, 0.01, 10) and 10 for each area.
     **options
-        Of :class:`Plant`: name, initial_state, violation_weight, Q, R, rate_limits ...
+        Of :class:`Plant`: name, initial_state, violation_weight, rate_limits ...
 
     Raises
     ------
     PlantError
-        A tie to an area that does not exist, a tie given twice, a stiffness that is not positive.
+        A tie to an area that does not exist or to itself, a tie given twice, two areas of one number.
+
+    Examples
+    --------
+    >>> areas = [PowerArea(k, 10.0, 0.05, 0.8, 0.5, 0.1, 0.5) for k in (1, 2)]
+    >>> power_network_of(areas, [Tie(1, 2, 4.0)]).agents[0].neighbours
+    ('area_2',)
     """
-    areas, ties = tuple(areas), tuple(ties)
-    _require_ties(areas, ties)
+    _require_network(areas, ties)
     numbers = [area.number for area in areas]
     states = [f"{state}_{k}" for k in numbers for state in _STATES]
     inputs, loads = [f"dPref_{k}" for k in numbers], [f"dPL_{k}" for k in numbers]
     A, B, E = network_matrices(areas, ties)
-    n = len(states)
-    system = ct.StateSpace(A, np.hstack([B, E]), np.eye(n), np.zeros((n, B.shape[1] + E.shape[1])), 0)
-    system.set_states(states)
-    system.set_inputs([*inputs, *loads])
-    system.set_outputs(states)
-    noise = UniformNoise(-load_noise, load_noise, 1) if load_noise > 0.0 else None
-    gain = np.zeros((n + len(areas), len(areas)))
-    for i in range(len(areas)):
-        gain[[4 * i + 2, 4 * i + 3, n + i], i] = 1.0
-    settings: dict[str, Any] = {
-        "name": "power_network",
-        "Q": np.tile(STATE_WEIGHTS, len(areas)),
-        "R": np.full(len(areas), INPUT_WEIGHT),
-        "indices": {"eta": mean_stage_cost, "phi": mean_tie_exchange(ties)},
-        "units": {name: _UNITS[name.split("_")[0]] for name in (*states, *inputs, *loads)},
-        **options,
-    }
+    direct = np.zeros((len(states), len(inputs) + len(loads)))
+    system = ct.ss(
+        A, np.hstack([B, E]), np.eye(len(states)), direct, states=states, inputs=[*inputs, *loads], outputs=states
+    )
+    Q = weight(np.tile(STATE_WEIGHTS, len(areas)) if Q is None else Q, states, "Q")
+    R = weight(np.full(len(areas), INPUT_WEIGHT) if R is None else R, inputs, "R")
+    own_limits = {u: (-area.input_limit, area.input_limit) for u, area in zip(inputs, areas, strict=True)}
     return Plant(
         system,
         [_agent(area, ties) for area in areas],
-        disturbances={
-            name: as_source(area.load) if noise is None else as_source(area.load) + noise
-            for name, area in zip(loads, areas, strict=True)
-        },
-        input_limits={
-            name: (-area.input_limit, area.input_limit) for name, area in zip(inputs, areas, strict=True)
-        } | dict(input_limits or {}),
+        disturbances={load: _load(area, load_noise) for load, area in zip(loads, areas, strict=True)},
+        input_limits=own_limits | dict(input_limits or {}),
         state_limits={f"dtheta_{k}": (-angle_limit, angle_limit) for k in numbers},
-        setpoint_gain=gain,
-        **settings,
+        setpoint_gain=_setpoint_gain(len(areas)),
+        Q=Q,
+        R=R,
+        indices={"eta": mean_deviation_cost(Q, R), "phi": mean_tie_exchange(_flows(areas, ties))},
+        units={name: _UNITS[name.split("_")[0]] for name in (*states, *inputs, *loads)},
+        **{"name": "power_network", **options},
     )
 
 
@@ -217,3 +171,50 @@ def network_matrices(areas: Sequence[PowerArea], ties: Sequence[Tie]) -> tuple[A
             A[4 * i + 1, 4 * i] -= stiffness
             A[4 * i + 1, 4 * j] += stiffness
     return A, B, E
+
+
+def _agent(area: PowerArea, ties: Sequence[Tie]) -> Agent:
+    """Neighbours by the ties rather than by the sparsity of A: a large network need not be searched."""
+    k = area.number
+    others = {tie.second if tie.first == k else tie.first for tie in ties if k in (tie.first, tie.second)}
+    neighbours = tuple(f"area_{other}" for other in sorted(others))
+    return Agent(f"area_{k}", tuple(f"{state}_{k}" for state in _STATES), (f"dPref_{k}",), (f"dPL_{k}",), neighbours)
+
+
+def _load(area: PowerArea, noise: float) -> Source:
+    load = as_source(area.load)
+    return load + UniformNoise(-noise, noise, 1) if noise else load
+
+
+def _setpoint_gain(count: int) -> Array:
+    """(5M, M): the load is the set point of its area's dPm, dPv and dPref."""
+    gain = np.zeros((5 * count, count))
+    for i in range(count):
+        gain[[4 * i + 2, 4 * i + 3, 4 * count + i], i] = 1.0
+    return gain
+
+
+def _flows(areas: Sequence[PowerArea], ties: Sequence[Tie]) -> Array:
+    """(ties, 4M): power on each tie [p.u.] = this matrix times the state."""
+    position = {area.number: i for i, area in enumerate(areas)}
+    flows = np.zeros((len(ties), 4 * len(areas)))
+    for row, tie in zip(flows, ties, strict=True):
+        row[4 * position[tie.first]] = tie.stiffness
+        row[4 * position[tie.second]] = -tie.stiffness
+    return flows
+
+
+def _require_network(areas: Sequence[PowerArea], ties: Sequence[Tie]) -> None:
+    numbers = [area.number for area in areas]
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise PlantError(f"a power network needs areas of different numbers, got {numbers}")
+    seen: set[frozenset[int]] = set()
+    for tie in ties:
+        ends = frozenset((tie.first, tie.second))
+        if len(ends) != 2 or not ends <= set(numbers):
+            raise PlantError(f"tie {tie.first}-{tie.second} must join two different areas of {numbers}")
+        if ends in seen:
+            raise PlantError(f"tie {tie.first}-{tie.second} is given twice; add the stiffnesses of parallel lines")
+        if not (np.isfinite(tie.stiffness) and tie.stiffness > 0.0):
+            raise PlantError(f"tie {tie.first}-{tie.second}: stiffness must be positive, got {tie.stiffness}")
+        seen.add(ends)

@@ -1,4 +1,4 @@
-"""What people write about named signals (vectors, weights, limits), turned into arrays; a misspelt name is an error."""
+"""What people write about named signals (vectors, weights, limits), as arrays; a misspelt name is an error."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ Named = ArrayLike | Mapping[str, float]
 
 
 def unknown(name: object, known: Iterable[str], what: str) -> str:
-    """Message for a name that is not among `known`; ends with the nearest one, or with all of them where they are few."""
+    """Message for a name that is not among `known`: it ends with the nearest one, or lists them."""
     names = list(known)
     near = get_close_matches(str(name), names, n=1)
     if near:
@@ -69,7 +69,8 @@ def weight(value: Named | None, names: Sequence[str], what: str) -> Array:
     if isinstance(value, Mapping) or np.ndim(value) == 1:
         return np.diag(_non_negative(vector(value, names, what), names, what))
     matrix = _checked(what, value, (size, size), names)
-    if size == 0:
+    if np.array_equal(matrix, np.diag(np.diag(matrix))):
+        _non_negative(np.diag(matrix), names, what)
         return matrix
     scale = max(float(np.abs(matrix).max()), 1.0)
     if np.abs(matrix - matrix.T).max() > 1e-10 * scale or np.linalg.eigvalsh(matrix)[0] < -1e-9 * scale:

@@ -40,7 +40,7 @@ class Task:
         return np.maximum(np.maximum(low - x, x - high), 0.0)
 
     def state_cost(self, x: Array, setpoint: Array) -> Array:
-        """(..., n): each state's share of |x - xbar|^2_Q plus the price of its violation; the shares add up to the cost.
+        """(..., n): each state's share of |x - xbar|^2_Q, plus the price of its violation; the shares add up.
 
         State i has e_i (Q e)_i, so that a weight between two agents' states is split evenly.
         """

@@ -92,7 +92,19 @@ def test_the_wheel_works_beside_folders_of_the_same_names(dist: Path, place: Pat
     venv.create(environment, with_pip=False, symlinks=os.name != "nt")
     python = python_of(environment)
     (wheel,) = dist.glob("*.whl")
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=place)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        wheel,
+        cwd=place,
+    )
     packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=place).strip())
     # A .pth inside a folder that a .pth adds is not read, so the editable install of this checkout stays out of sight.
     (packages / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")

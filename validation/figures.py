@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
 # Okabe and Ito: told apart by colour-blind eyes; the dashes tell them apart in a grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
-DASHES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (3, 1)), (0, (5, 1, 1, 1)), (0, (1.5, 1)), "-", (0, (6, 1.5)), (0, (3, 1)))
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (6, 1.5)),
+    (0, (3, 1)),
+    (0, (5, 1, 1, 1)),
+    (0, (1.5, 1)),
+    "-",
+    (0, (6, 1.5)),
+    (0, (3, 1)),
+)
 WIDTH = 9.0
 STYLE = {
     "font.size": 9,
@@ -102,7 +111,7 @@ def states(run: "Run") -> Picture:
         _limits(ax, np.asarray(run.state_limits)[list(panel.columns)])
         _finish(ax, panel, [run.units.get(name, "") for name in panel.labels])
     axes[-1].set_xlabel("time [s]")
-    caption = "The thin steps are set points, the dashed red lines limits."
+    caption = "Thin: set points; dashed red: limits."
     if dense is not None:
         caption += " Drawn with the exact values between the samples."
     return _picture(figure, "states", "States", caption)
@@ -125,7 +134,7 @@ def inputs(run: "Run") -> Picture:
             ax.axvspan(start, end, color="#D55E00", alpha=0.10, linewidth=0)
         _finish(ax, panel, [run.units.get(name, "") for name in panel.labels])
     axes[-1].set_xlabel("time [s]")
-    caption = "Held between samples, as the plant took them (after saturation). Thin steps are set points, dashed red lines limits."
+    caption = "Held between samples, as the plant took them (saturated). Thin: set points; dashed red: limits."
     if failed:
         caption += " Shaded: the solve failed and a substitute was applied."
     return _picture(figure, "inputs", "Inputs", caption)

@@ -70,12 +70,13 @@ class RandomPowerNetwork(Section):
     areas: Annotated[int, Field(ge=1, le=1000)]
     topology: Literal["ring", "path", "grid", "star", "random"] = "ring"
     seed: Seed = 0
+    steps: Annotated[int, Field(ge=0, le=1000)] = 1
 
     def build(self) -> "Plant":
         """Make the plant."""
         from dmpcrl_ctrl.plants import random_power_network
 
-        return random_power_network(self.areas, topology=self.topology, seed=self.seed)
+        return random_power_network(self.areas, topology=self.topology, seed=self.seed, steps=self.steps)
 
 
 class Chain(Section):
@@ -83,25 +84,27 @@ class Chain(Section):
 
     kind: Literal["chain"]
     continuous: bool = False
-    noise: bool = True
+    noise: bool | Literal["common"] = True
+    model: Literal["true", "initial"] = "true"
 
     def build(self) -> "Plant":
         """Make the plant."""
         from dmpcrl_ctrl.plants import chain
 
-        return chain(continuous=self.continuous, noise=self.noise)
+        return chain(continuous=self.continuous, noise=self.noise, model=self.model)
 
 
 class QuadrupleTank(Section):
     """Johansson's four tanks: nonlinear, two pumps, set point steps; linearised for the controller."""
 
     kind: Literal["quadruple_tank"]
+    phase: Literal["minimum", "nonminimum"] = "minimum"
 
     def build(self) -> "Plant":
         """Make the plant."""
         from dmpcrl_ctrl.plants import quadruple_tank
 
-        return quadruple_tank()
+        return quadruple_tank(self.phase)
 
 
 class Admm(Section):

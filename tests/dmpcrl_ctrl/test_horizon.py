@@ -7,7 +7,9 @@ from dmpcrl_ctrl.horizon import build_horizon
 from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
 
 
-def stagewise(problem: MPCProblem, i: int, data: AgentData, states: list, u: np.ndarray, sigma: np.ndarray, others: dict):
+def stagewise(
+    problem: MPCProblem, i: int, data: AgentData, states: list, u: np.ndarray, sigma: np.ndarray, others: dict
+):
     """F_i, the states, and the bounded combinations, straight from the docstring of `model`, by loops."""
     model, N, gamma = problem.models[i], problem.horizon, problem.discount
     x, bounded, cost = [np.array(data.state)], [], model.V0
@@ -22,13 +24,18 @@ def stagewise(problem: MPCProblem, i: int, data: AgentData, states: list, u: np.
         step = model.A @ x[k] + model.B @ u[k] + model.E @ data.disturbance[k] + model.b
         x.append(step + sum((A @ neighbours[j][k] for j, A in model.A_ij.items()), np.zeros(model.n)))
         later = [neighbours[j][k + 1] for j in model.C_ij]
-        bounded.append(model.C @ x[k + 1] + sum((C @ z for C, z in zip(model.C_ij.values(), later, strict=True)), np.zeros(len(model.C))))
+        bounded.append(
+            model.C @ x[k + 1]
+            + sum((C @ z for C, z in zip(model.C_ij.values(), later, strict=True)), np.zeros(len(model.C)))
+        )
     end = x[N] - data.x_setpoint[N]
     return cost + gamma**N * end @ model.P @ end, np.array(x), np.array(bounded)
 
 
 @pytest.mark.parametrize("agent", [0, 1, 2])
-def test_objective_and_rows_agree_with_the_definition(problem: MPCProblem, data: tuple[AgentData, ...], agent: int) -> None:
+def test_objective_and_rows_agree_with_the_definition(
+    problem: MPCProblem, data: tuple[AgentData, ...], agent: int
+) -> None:
     rng = np.random.default_rng(agent)
     model, N = problem.models[agent], problem.horizon
     horizon = build_horizon(problem, agent)
@@ -79,6 +86,8 @@ def test_an_agent_without_states_or_inputs_has_a_program() -> None:
     idle = LocalModel([[0.5]], np.zeros((1, 0)), [[1.0]], np.zeros((0, 0)))
     problem = MPCProblem((static, idle), 2)
     for i, model in enumerate(problem.models):
-        data = AgentData(np.ones(model.n), np.zeros((2, 0)), np.zeros((3, model.n)), np.zeros((2, model.m)), np.zeros(model.m))
+        data = AgentData(
+            np.ones(model.n), np.zeros((2, 0)), np.zeros((3, model.n)), np.zeros((2, model.m)), np.zeros(model.m)
+        )
         qp = build_horizon(problem, i).program(data, [np.zeros(0), np.ones(1)])
         assert len(qp.g) == 2 * (model.n + model.m)

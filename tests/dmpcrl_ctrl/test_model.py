@@ -87,7 +87,9 @@ def test_values_out_of_range_are_named(changes: dict[str, object], message: str)
 
 def test_only_columns_that_are_nonzero_or_declared_couple() -> None:
     coupling = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    model = LocalModel(np.eye(2), np.ones((2, 1)), np.eye(2), np.eye(1), A_ij={1: coupling}, declared={1: (2,), 3: (0,)})
+    model = LocalModel(
+        np.eye(2), np.ones((2, 1)), np.eye(2), np.eye(1), A_ij={1: coupling}, declared={1: (2,), 3: (0,)}
+    )
     assert model.coupled_columns(1) == (1, 2)
     assert model.coupled_columns(3) == (0,)
     assert model.neighbours == (1, 3)
@@ -106,7 +108,9 @@ def test_only_columns_that_are_nonzero_or_declared_couple() -> None:
         ({}, {"names": ("a", "a")}, "different names"),
     ],
 )
-def test_a_problem_names_what_does_not_fit(coupling: dict[int, object], options: dict[str, object], message: str) -> None:
+def test_a_problem_names_what_does_not_fit(
+    coupling: dict[int, object], options: dict[str, object], message: str
+) -> None:
     one = [[1.0]]
     models = (LocalModel(one, one, one, one, A_ij=coupling), LocalModel(one, one, one, one))
     with pytest.raises(ModelError, match=message):

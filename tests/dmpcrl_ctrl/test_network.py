@@ -14,7 +14,11 @@ def scalar(**coupling: dict[int, list[list[float]]]) -> LocalModel:
 
 def test_coupling_is_directed_and_communication_is_not(problem: MPCProblem) -> None:
     assert set(coupling_graph(problem).edges) == {(0, 1), (2, 1), (0, 2)}
-    assert set(map(frozenset, communication_graph(problem).edges)) == {frozenset((0, 1)), frozenset((1, 2)), frozenset((0, 2))}
+    assert set(map(frozenset, communication_graph(problem).edges)) == {
+        frozenset((0, 1)),
+        frozenset((1, 2)),
+        frozenset((0, 2)),
+    }
 
 
 def test_shared_numbers_are_listed_by_owner_column_and_stage(problem: MPCProblem) -> None:

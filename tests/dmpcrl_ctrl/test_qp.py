@@ -22,9 +22,7 @@ BY_HAND = QP(
     np.array([-np.inf]),
     np.array([0.5]),
 )
-SOLUTION = QPSolution(
-    np.array([0.75, 0.5, -0.25]), np.array([0.25]), np.array([0.0]), np.array([1.25]), Status.OPTIMAL
-)
+SOLUTION = QPSolution(np.array([0.75, 0.5, -0.25]), np.array([0.25]), np.array([0.0]), np.array([1.25]), Status.OPTIMAL)
 
 
 def test_residuals_vanish_at_a_solution_found_by_hand() -> None:

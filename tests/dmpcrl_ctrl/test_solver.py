@@ -65,7 +65,8 @@ def test_infeasible_programs_are_called_so_and_give_no_numbers(backend: str, nam
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    "fault", [{"g": np.array([np.nan])}, {"lower": np.array([2.0])}, {"upper": np.array([np.nan])}, {"g": np.array([INF])}]
+    "fault",
+    [{"g": np.array([np.nan])}, {"lower": np.array([2.0])}, {"upper": np.array([np.nan])}, {"g": np.array([INF])}],
 )
 def test_bad_data_is_stopped_before_the_solver_and_leaves_it_well(backend: str, fault: dict[str, np.ndarray]) -> None:
     program, expected = SOLVED["at its bound"]
@@ -137,7 +138,15 @@ def test_proxqp_survives_init_then_update_and_changes_of_every_vector() -> None:
     rng = np.random.default_rng(0)
     raw = ProxQP()
     for _ in range(20):
-        program = qp(np.eye(3), rng.normal(size=3), [[1, 1, 1]], rng.normal(size=1), np.eye(3), -5 - rng.uniform(size=3), 5 + rng.uniform(size=3))
+        program = qp(
+            np.eye(3),
+            rng.normal(size=3),
+            [[1, 1, 1]],
+            rng.normal(size=1),
+            np.eye(3),
+            -5 - rng.uniform(size=3),
+            5 + rng.uniform(size=3),
+        )
         assert kkt_residuals(program, raw.solve(program)).worst < 1e-8
     raw.forget()
     assert not raw.warm

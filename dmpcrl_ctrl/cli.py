@@ -1,0 +1,138 @@
+"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR` and `dmpcrl-ctrl list`.
+
+Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
+run that had to stop with one line and 1, an interrupted one with 130.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from dmpcrl_ctrl import __version__
+from dmpcrl_ctrl.errors import DmpcrlError
+
+if TYPE_CHECKING:
+    from dmpcrl_ctrl.validation.runner import Outcome
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    name="dmpcrl-ctrl",
+    help="Distributed MPC in exact co-simulation: run experiments, read their reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dmpcrl-ctrl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Options that come before a command."""
+
+
+@app.command()
+def run(
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (TOML); `dmpcrl-ctrl list` shows those at hand.")],
+    out: Annotated[Path, typer.Option(help="Folder for run.h5, summary.json and report.html.")],
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the file's.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, such as plant.scenario=2."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a run that DIR holds.")] = False,
+) -> None:
+    """Run one experiment: simulate the loop, log it, write its numbers and its report."""
+    with _one_line_errors(BAD_INPUT):
+        from dmpcrl_ctrl.validation.experiment import Override, load_experiment
+        from dmpcrl_ctrl.validation.runner import command_line, execute, prepare
+
+        loaded = load_experiment(experiment, [Override.read(text) for text in sets or ()], seed)
+        prepared = prepare(loaded, out, overwrite)
+    with _one_line_errors(FAILED), _progress(loaded.title) as progress:
+        outcome = execute(prepared, command_line(str(experiment), sets or (), seed), progress)
+    _show(outcome, loaded.title)
+
+
+@app.command("list")
+def list_(
+    folder: Annotated[Path, typer.Argument(help="Where to look for experiments, with its folder examples/.")] = Path(
+        "."
+    ),
+) -> None:
+    """List the plants, the controllers and the experiments at hand, with one line each."""
+    with _one_line_errors(BAD_INPUT):
+        from dmpcrl_ctrl.validation.catalogue import entries
+
+        console = Console(soft_wrap=True, highlight=False)
+        for heading, lines in entries(folder):
+            console.print(heading, style="bold")
+            width = max((len(name) for name, _ in lines), default=0)
+            for name, line in lines:
+                console.print(f"  {name:<{width}}  {line}", markup=False)
+
+
+@contextmanager
+def _one_line_errors(status: int) -> Iterator[None]:
+    """Turn an error of ours into one line and an exit status; any other is a fault of the program and shows itself."""
+    try:
+        yield
+    except DmpcrlError as error:
+        message = " ".join(str(error).split())
+        typer.echo(f"dmpcrl-ctrl: {message}", err=True)
+        raise typer.Exit(status) from None
+    except KeyboardInterrupt:
+        typer.echo("dmpcrl-ctrl: interrupted; the log holds what came before", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[float], None] | None]:
+    """A bar on standard error where a person watches; nothing where it is piped."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda fraction: bar.update(task, completed=fraction)
+
+
+def _show(outcome: "Outcome", title: str) -> None:
+    """The table that ends a run, and where its files are."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from dmpcrl_ctrl.validation.wording import table
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    shown = Table(title=Text(title), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    shown.add_column(no_wrap=True)
+    shown.add_column(no_wrap=True)
+    shown.add_column(style="dim")
+    for row in table(outcome.summary):
+        shown.add_row(Text(row.label), Text(row.value), Text(row.remark))
+    console.print(shown)
+    for path in (outcome.log, outcome.numbers, outcome.page):
+        typer.echo(str(path))

@@ -1,0 +1,159 @@
+"""A summary in words: the rows of the table that ends a run, and the sentences that open a report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from dmpcrl_ctrl.status import Applied, Status
+from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes
+    ----------
+    label, value
+        What it is, and its number with its unit.
+    remark
+        What a reader may want to know beside it; may be empty.
+    """
+
+    label: str
+    value: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence on how the run went; `tone` says whether it is what one hopes for."""
+
+    text: str
+    tone: Literal["good", "bad", "plain"]
+
+
+def number(value: float) -> str:
+    """Up to six significant digits."""
+    return f"{value:.6g}"
+
+
+def seconds(value: float) -> str:
+    """A duration in the unit that suits it."""
+    if value < 1e-3:
+        return f"{value * 1e6:.3g} µs"
+    if value < 1.0:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value:.4g} s"
+
+
+def table(summary: Summary) -> list[Row]:
+    """The numbers of a run, most wanted first."""
+    rows = [
+        Row("total cost", number(summary.total_cost), f"{summary.samples} samples"),
+        Row("mean cost", number(summary.mean_cost), "a sample"),
+    ]
+    rows += [Row(name, f"{value:.12g}", "index of the plant") for name, value in summary.indices.items()]
+    if summary.limited_states:
+        worst = max(summary.violations.items(), key=lambda item: item[1].worst, default=None)
+        remark = (
+            f"worst: {worst[0]} by {number(worst[1].worst)}" if worst else f"{summary.limited_states} limited states"
+        )
+        rows.append(Row("samples with a violation", str(summary.violated_samples), remark))
+    if summary.saturated:
+        most = ", ".join(f"{name} {count}" for name, count in summary.saturated.items())
+        rows.append(Row("samples at an input limit", str(max(summary.saturated.values())), most))
+    for name, controller in summary.controllers.items():
+        prefix = f"{name}: " if len(summary.controllers) > 1 else ""
+        rows += [Row(prefix + row.label, row.value, row.remark) for row in _controller_rows(controller)]
+    return rows
+
+
+def _controller_rows(controller: ControllerSummary) -> list[Row]:
+    rows = []
+    if controller.solve_time:
+        time = controller.solve_time
+        share = f"largest: {100 * time.max / controller.sample_time:.2g} % of the sample time"
+        rows.append(Row("solve time", _spread(time, seconds), share))
+    if controller.iterations and controller.iterations.max > 0:
+        rows.append(Row("ADMM iterations", _spread(controller.iterations, number)))
+    if controller.primal_residual:
+        rows.append(
+            Row("ADMM primal residual", _spread(controller.primal_residual, _short), "after the last iteration")
+        )
+    if controller.dual_residual:
+        rows.append(Row("ADMM dual residual", _spread(controller.dual_residual, _short), "after the last iteration"))
+    if controller.central_difference:
+        rows.append(
+            Row("difference to central", _spread(controller.central_difference, _short), "largest |u − u central|")
+        )
+    for name, count in controller.statuses.items():
+        rows.append(Row(f"status {name}", str(count), Status[name.upper()].message))
+    for name, count in controller.applied.items():
+        if name != Applied.FRESH.name.lower():
+            rows.append(Row(f"applied {name}", str(count), Applied[name.upper()].message))
+    return rows
+
+
+def findings(summary: Summary) -> list[Finding]:
+    """What a reader wants to know first, in sentences."""
+    found = []
+    for name, controller in summary.controllers.items():
+        found += _controller_findings(name if len(summary.controllers) > 1 else "the controller", controller)
+    if summary.limited_states and not summary.violated_samples:
+        found.append(Finding("No state left its limits.", "good"))
+    elif summary.violated_samples:
+        name, worst = max(summary.violations.items(), key=lambda item: item[1].worst)
+        found.append(
+            Finding(
+                f"A state was outside its limits at {summary.violated_samples} of {summary.samples + 1} instants; "
+                f"worst {name}, by {number(worst.worst)}.",
+                "bad",
+            )
+        )
+    return found
+
+
+def _controller_findings(who: str, controller: ControllerSummary) -> list[Finding]:
+    found = []
+    solved = sum(count for name, count in controller.statuses.items() if Status[name.upper()].ok)
+    failed = controller.samples - solved
+    if failed == 0:
+        found.append(Finding(f"{who.capitalize()} solved its problem at all {controller.samples} samples.", "good"))
+    else:
+        reasons = ", ".join(
+            f"{name.replace('_', ' ')} {count}×"
+            for name, count in controller.statuses.items()
+            if not Status[name.upper()].ok
+        )
+        blamed = ", ".join(f"{name} {count}×" for name, count in controller.culprits.items())
+        applied = " and ".join(
+            f"{Applied[name.upper()].message} ({count}×)"
+            for name, count in controller.applied.items()
+            if name != "fresh"
+        )
+        first = number(controller.first_failure or 0.0)
+        text = f"{failed} of {controller.samples} solves failed ({reasons}), first at t = {first} s"
+        text += f"; to blame: {blamed}" if blamed else ""
+        text += f"; applied instead: {applied}" if applied else ""
+        found.append(Finding(text + ".", "bad"))
+    if controller.central_difference:
+        largest = controller.central_difference.max
+        found.append(Finding(f"Its inputs differ from the central solution by at most {_short(largest)}.", "plain"))
+    if controller.solve_time:
+        late = controller.solve_time.max > controller.sample_time
+        share = 100 * controller.solve_time.max / controller.sample_time
+        text = f"The slowest solve took {seconds(controller.solve_time.max)}, {share:.2g} % of the sample time."
+        found.append(Finding(text, "bad" if late else "good"))
+    return found
+
+
+def _short(value: float) -> str:
+    return f"{value:.2e}"
+
+
+def _spread(spread: Spread, show: Callable[[float], str]) -> str:
+    """Median, 95th percentile and largest; one number where they are the same."""
+    if spread.median == spread.max:
+        return show(spread.max)
+    return f"{show(spread.median)} · {show(spread.p95)} · {show(spread.max)}"
