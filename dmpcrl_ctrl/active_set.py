@@ -16,7 +16,7 @@ from dmpcrl_ctrl.arrays import Array, Index, Matrix
 from dmpcrl_ctrl.qp import QP, QPSolution
 from dmpcrl_ctrl.status import Status
 
-_REFINEMENTS = 4
+_REFINEMENTS = 30
 _REGULARISATION = 1e-11
 
 
@@ -44,8 +44,16 @@ class ActiveSet:
         v, e, a = len(qp.g), len(qp.b), len(self.at_lower)
         right = np.concatenate([-qp.g, qp.b, qp.lower[self.at_lower], qp.upper[self.at_upper]])
         point = np.zeros(len(right)) if start is None else self._pack(start)
+        missing = right - self._apply(point, v)
         for _ in range(_REFINEMENTS):
-            point = point + self.factors(right - self._apply(point, v))
+            refined = point + self.factors(missing)
+            still_missing = right - self._apply(refined, v)
+            if not _norm(still_missing) < _norm(missing):
+                break
+            gained = _norm(still_missing) < 0.5 * _norm(missing)
+            point, missing = refined, still_missing
+            if not gained:
+                break
         low, high = np.zeros(len(qp.lower)), np.zeros(len(qp.lower))
         low[self.at_lower] = -point[v + e : v + e + a]
         high[self.at_upper] = point[v + e + a :]
@@ -61,6 +69,10 @@ class ActiveSet:
     def _pack(self, start: QPSolution) -> Array:
         bounds = [-start.lower_dual[self.at_lower], start.upper_dual[self.at_upper]]
         return np.concatenate([start.x, start.equality_dual, *bounds])
+
+
+def _norm(values: Array) -> float:
+    return float(np.abs(values).max(initial=0.0))
 
 
 def active_set(qp: QP, solution: QPSolution) -> ActiveSet:

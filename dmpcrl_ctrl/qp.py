@@ -14,6 +14,8 @@ from dmpcrl_ctrl.arrays import Array, Index, Matrix
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.status import Status
 
+_ROUNDING = 64.0 * np.finfo(float).eps
+
 
 @dataclass(frozen=True, eq=False)
 class QP:
@@ -104,7 +106,8 @@ def kkt_residuals(qp: QP, solution: QPSolution) -> KKTResiduals:
     """Residuals of the optimality conditions of `qp` at `solution`.
 
     Each entry of a residual is divided by one plus the largest term in its own balance, so that 1e-9 means nine digits
-    for a small row beside large ones as well.
+    for a small row beside large ones as well. Multipliers may be large and cancel (an almost infeasible program): what
+    the rounding of their products explains is not counted.
     """
     x, dual, low, high = solution.x, solution.equality_dual, solution.lower_dual, solution.upper_dual
     terms = np.stack([qp.H @ x, qp.g, qp.A.T @ dual, qp.C.T @ (high - low)])
@@ -116,12 +119,16 @@ def kkt_residuals(qp: QP, solution: QPSolution) -> KKTResiduals:
     outside = np.maximum(np.maximum(-to_lower, -to_upper), 0.0) / row_scale
     homeless = np.concatenate([low[~has_lower], high[~has_upper], np.minimum(low, 0.0), np.minimum(high, 0.0)])
     dual_scale = 1.0 + max(_largest(low), _largest(high))
-    products = np.maximum(np.abs(low * to_lower), np.abs(high * to_upper)) / row_scale
+    complementary = np.maximum(np.abs(low * to_lower), np.abs(high * to_upper)) / row_scale
+    gradient, gradient_scale = np.abs(terms.sum(axis=0)), 1.0 + np.abs(terms).max(axis=0)
+    if _largest(gradient / gradient_scale) > _ROUNDING:
+        products = abs(qp.A).T @ np.abs(dual) + abs(qp.C).T @ (np.abs(low) + np.abs(high))
+        gradient = np.maximum(gradient - _ROUNDING * products, 0.0)
     return KKTResiduals(
-        stationarity=_largest(terms.sum(axis=0) / (1.0 + np.abs(terms).max(axis=0))),
+        stationarity=_largest(gradient / gradient_scale),
         feasibility=max(_largest((equal - qp.b) / (1.0 + np.abs(qp.b))), _largest(outside)),
         sign=_largest(homeless) / dual_scale,
-        complementarity=_largest(products) / dual_scale,
+        complementarity=_largest(complementary) / dual_scale,
     )
 
 

@@ -75,6 +75,8 @@ class Held:
 
     Parameters
     ----------
+    base
+        Ticks per second.
     period, start
         Ticks.
     sample
@@ -87,6 +89,7 @@ class Held:
         Raise :class:`SourceError` past the end of the last sample instead of holding it.
     """
 
+    base: int
     period: int
     start: int
     sample: Callable[[int], float]
@@ -102,10 +105,11 @@ class Held:
         if self.count is None or number < self.count:
             return self.sample(number)
         # The very end of the last sample still belongs to it, so that data for 100 s serve a run of 100 s.
-        if self.refuse_after_end and tick > self.start + self.count * self.period:
+        end = self.start + self.count * self.period
+        if self.refuse_after_end and tick > end:
             raise SourceError(
-                f"sampled data end after {self.count} samples of {self.period} ticks and tick {tick} is beyond; "
-                "give more data or after='hold'"
+                f"the data end at t = {end / self.base:g} s and do not reach t = {tick / self.base:g} s; "
+                "give more, or after='hold'"
             )
         return self.sample(self.count - 1)
 

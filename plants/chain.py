@@ -4,8 +4,8 @@ Agents 1-2-3 in a line, two states and one input each, sample time 1 s:
 
     s_i(t+1) = A_i s_i(t) + B_i a_i(t) + sum_j A_ij s_j(t) + (e_i(t), 0),     e_i uniform on [-0.1, 0]
 
-The noise pushes the first state below its bound 0: that is what makes the task hard. The agents of the paper do not know
-these matrices; they start from the inexact ones below.
+The noise pushes the first state below its bound 0: that is what makes the task hard. The agents of the paper do not
+know these matrices; they start from inexact ones.
 """
 
 from dataclasses import replace
@@ -41,9 +41,9 @@ def chain(
     Parameters
     ----------
     continuous
-        False: the difference equation. True: the differential equation that gives the same samples under held inputs. In
-        it every agent acts on every other in between the samples, so that no agent has a model of its own by holding its
-        neighbours; MPC models are therefore those of the difference equation either way.
+        False: the difference equation. True: the differential equation that gives the same samples under held inputs.
+        Between its samples every agent and every input act on all agents, so that holding the neighbours would not
+        give the difference equation back; MPC models are therefore those of the difference equation either way.
     noise
         True: a draw for each agent, as in the paper's training. "common": one draw for all, as in its evaluation runs.
         False: none. Unknown to controllers.
@@ -148,13 +148,16 @@ def continuous_realisation(Ad: Array, Bd: Array, sample_time: float) -> tuple[Ar
             "a discrete system with a pole at zero or on the negative real axis has no real continuous one"
         )
     generator = logm(np.block([[Ad, Bd], [np.zeros((m, n)), np.eye(m)]])) / sample_time
-    return np.real(generator[:n, :n]), np.real(generator[:n, n:])
+    real: Array = np.asarray(np.real(generator), dtype=np.float64)
+    return real[:n, :n], real[:n, n:]
 
 
 def _chain_matrices(own: Array, inflow: Array, coupling: Array) -> tuple[Array, Array]:
     """A (6, 6) and B (6, 3) of three equal agents in a line."""
     line = np.array([[i in _NEIGHBOURS[j] for i in _NEIGHBOURS] for j in _NEIGHBOURS], dtype=float)
-    return np.kron(np.eye(3), own) + np.kron(line, coupling), np.kron(np.eye(3), inflow[:, None])
+    A = np.kron(np.eye(3), own) + np.kron(line, coupling)
+    B = np.kron(np.eye(3), inflow[:, None])
+    return np.asarray(A, dtype=np.float64), np.asarray(B, dtype=np.float64)
 
 
 def _agents(shocks: list[str]) -> list[Agent]:

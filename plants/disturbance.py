@@ -164,7 +164,7 @@ class Sampled(Source):
         """Signal on a clock of `base` ticks per second."""
         period, start = to_ticks(self.sample_time, base), to_ticks(self.start, base)
         return Held(
-            period, start, self.values.__getitem__, len(self.values), float(self.initial), self.after == "error"
+            base, period, start, self.values.__getitem__, len(self.values), float(self.initial), self.after == "error"
         )
 
 
@@ -190,7 +190,7 @@ class UniformNoise(Source):
     def bind(self, base: int, seed: np.random.SeedSequence) -> BoundSource:
         """Signal on a clock of `base` ticks per second; sample k depends on the seed and on k alone."""
         sampler = noise_sampler(lambda rng, size: rng.uniform(self.low, self.high, size), seed)
-        return Held(to_ticks(self.sample_time, base), 0, sampler)
+        return Held(base, to_ticks(self.sample_time, base), 0, sampler)
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class GaussianNoise(Source):
     def bind(self, base: int, seed: np.random.SeedSequence) -> BoundSource:
         """Signal on a clock of `base` ticks per second; sample k depends on the seed and on k alone."""
         sampler = noise_sampler(lambda rng, size: rng.normal(0.0, self.std, size), seed)
-        return Held(to_ticks(self.sample_time, base), 0, sampler)
+        return Held(base, to_ticks(self.sample_time, base), 0, sampler)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from numbers import Rational
 
 import numpy as np
 
@@ -45,8 +44,12 @@ def exact_seconds(value: float | int | str | Fraction) -> Fraction:
             return Fraction(given)
         except (ValueError, ZeroDivisionError) as error:
             raise ClockError(f"{given!r} is not a number of seconds; write 0.1 or 1/3") from error
-    if isinstance(given, Rational) and not isinstance(given, bool):
-        return Fraction(int(given.numerator), int(given.denominator))
+    if isinstance(given, bool):
+        raise ClockError(f"a time must be a number of seconds, got {given}")
+    if isinstance(given, int | Fraction):
+        return Fraction(given)
+    if isinstance(given, np.integer):
+        return Fraction(int(given))
     if isinstance(given, float | np.floating):
         return _simplest(float(given))
     raise ClockError(f"a time must be a number of seconds, got {given!r}")
@@ -76,7 +79,10 @@ def _simplest(value: float) -> Fraction:
     decimal = Fraction(repr(value))
     if decimal.denominator <= _FINEST and _FINEST % decimal.denominator == 0:
         return decimal
+    # A sum such as 0.1 + 0.2 misses its fraction by a few units in the last place: name what was meant, do not guess.
+    near = exact.limit_denominator(_DENOMINATORS[0])
+    meant = f" (is it {near}?)" if abs(float(near) - value) <= 1e-12 * abs(value) else ""
     raise ClockError(
-        f"{value!r} s is no simple fraction of a second (denominator up to 10**6 or nine decimals); "
+        f"{value!r} s is no simple fraction of a second, with a denominator up to 10**6 or nine decimals{meant}; "
         "round it, or pass a Fraction"
     )

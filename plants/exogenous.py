@@ -1,7 +1,7 @@
 """What acts on a plant from outside, and what its controllers are told: disturbances and set points on one clock."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,6 +22,8 @@ class Exogenous:
 
     Parameters
     ----------
+    names
+        Of the disturbances, and of the signals that have set points, for messages.
     disturbances, measured_parts
         nd signals each: what acts on the plant, and the part of it that controllers are told.
     references
@@ -30,6 +32,7 @@ class Exogenous:
         (n + m, nd): set point = reference + gain @ measured disturbance.
     """
 
+    names: SignalNames
     disturbances: tuple[BoundSource, ...]
     measured_parts: tuple[BoundSource, ...]
     references: tuple[BoundSource, ...]
@@ -37,22 +40,22 @@ class Exogenous:
 
     def values(self, tick: int) -> Array:
         """(nd,): disturbances at `tick`."""
-        return _vector(source.value(tick) for source in self.disturbances)
+        return _values(self.disturbances, self.names.disturbances, tick)
 
     def slopes(self, tick: int) -> Array:
         """(nd,): their change per second from `tick` to the next edge."""
-        return _vector(source.slope(tick) for source in self.disturbances)
+        return np.array([source.slope(tick) for source in self.disturbances], dtype=np.float64)
 
     def measured(self, tick: int) -> Array:
         """(nd,): the measured part of the disturbances at `tick`; zero where a disturbance is not measured."""
-        return _vector(source.value(tick) for source in self.measured_parts)
+        return _values(self.measured_parts, self.names.disturbances, tick)
 
     def setpoints(self, tick: int) -> Array:
         """(n + m,): set points of states and control inputs at `tick`."""
-        return _vector(source.value(tick) for source in self.references) + self.gain @ self.measured(tick)
+        return _values(self.references, self.names.steered, tick) + self.gain @ self.measured(tick)
 
     def next_edge(self, tick: int) -> int | None:
-        """First tick after `tick` at which a disturbance jumps or changes its slope: the plant is integrated up to there.
+        """First tick after `tick` at which a disturbance jumps or changes its slope; None where none will.
 
         Set points do not act on the plant, so that their edges are not among these.
         """
@@ -95,6 +98,7 @@ class Surroundings:
         seeds = [child_seed(seed, zlib.crc32(name.encode())) for name in self.names.disturbances]
         pairs = list(zip(self.disturbances, seeds, strict=True))
         return Exogenous(
+            self.names,
             tuple(source.bind(base, own) for source, own in pairs),
             tuple(source.measured_part().bind(base, own) for source, own in pairs),
             tuple(source.bind(base, child_seed(seed, k)) for k, source in enumerate(self.references)),
@@ -132,19 +136,18 @@ def surroundings(
     PlantError, SourceError
         A set point of an unknown signal, a gain of the wrong shape, something that is no source.
     """
-    steered = (*names.states, *names.inputs)
     for signal in setpoints:
-        if signal not in steered:
-            raise PlantError(unknown(signal, steered, f"{plant}: set point of"))
+        if signal not in names.steered:
+            raise PlantError(unknown(signal, names.steered, f"{plant}: set point of"))
     acting = [_source(disturbances[name], f"{plant}: disturbance {name}") for name in names.disturbances]
     references = [
         _source(setpoints.get(name, float(value)), f"{plant}: set point of {name}")
-        for name, value in zip(steered, rest, strict=True)
+        for name, value in zip(names.steered, rest, strict=True)
     ]
     count = len(acting)
-    matrix = np.zeros((len(steered), count)) if gain is None else gain
+    matrix = np.zeros((len(names.steered), count)) if gain is None else gain
     try:
-        matrix = checked("setpoint_gain", matrix, (len(steered), count))
+        matrix = checked("setpoint_gain", matrix, (len(names.steered), count))
     except ModelError as error:
         raise PlantError(f"{plant}: {error} (states and inputs by disturbances)") from error
     return Surroundings(names, tuple(acting), tuple(references), matrix)
@@ -159,5 +162,11 @@ def _source(value: Source | float | None, what: str) -> Source:
         raise SourceError(f"{what}: {error}") from error
 
 
-def _vector(values: Iterable[float]) -> Array:
-    return np.fromiter(values, dtype=np.float64)
+def _values(sources: tuple[BoundSource, ...], names: tuple[str, ...], tick: int) -> Array:
+    values = np.empty(len(sources))
+    for k, source in enumerate(sources):
+        try:
+            values[k] = source.value(tick)
+        except SourceError as error:
+            raise SourceError(f"{names[k]}: {error}") from error
+    return values

@@ -43,8 +43,8 @@ def power_network(
     Parameters
     ----------
     scenario
-        1: areas 1-2-3-4 in a line. 2: area 5 tied to 2 and 4. 3: as 2 with area 4 unplugged (its published loads are not
-        at hand; it takes those of scenario 2).
+        1: areas 1-2-3-4 in a line. 2: area 5 tied to 2 and 4. 3: as 2 with area 4 unplugged (its published loads are
+        not at hand; it takes those of scenario 2).
     input_limits
         "hycon2"; "learning": the tighter 0.2, 0.1, 0.3, 0.1 of the learning paper for areas 1 to 4, with which the
         terminal equality of the benchmark's controller becomes infeasible; or limits by input name.

@@ -1,4 +1,4 @@
-"""The agents' MPC data, from prediction models and the plant's task: what a controller's `for_plant` asks of a plant."""
+"""The agents' MPC data, from prediction models and the plant's task: what a controller asks of a plant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -195,6 +195,6 @@ def _require_block_diagonal(name: str, W: Array, index: tuple[Index, ...], parti
     if across.size:
         i, j = owner[rows[across[0]]], owner[columns[across[0]]]
         raise ModelError(
-            f"{name} couples {what} of {partition.agents[i].name} and {partition.agents[j].name}; local models have their own "
-            "weights only: use hold='network', or a coupling cost (G, G_ij)"
+            f"{name} couples {what} of {partition.agents[i].name} and {partition.agents[j].name}; local models have "
+            "their own weights only: use hold='network', or a coupling cost (G, G_ij)"
         )

@@ -85,7 +85,7 @@ class NonlinearDynamics:
             evaluations += 1
             if evaluations > _MAX_EVALUATIONS:
                 raise PlantError(
-                    f"more than {_MAX_EVALUATIONS} evaluations by t = {start + elapsed:g} s: the plant is too stiff for "
+                    f"more than {_MAX_EVALUATIONS} evaluations by t = {start + elapsed:g} s: too stiff for "
                     f"{self._integrator['method']}; pass integrator={{'method': 'Radau'}}"
                 )
             dx = self._rate(start + elapsed, state, w + slope * elapsed)

@@ -63,6 +63,11 @@ class SignalNames:
     inputs: tuple[str, ...]
     disturbances: tuple[str, ...]
 
+    @property
+    def steered(self) -> tuple[str, ...]:
+        """States and control inputs: what has a set point."""
+        return (*self.states, *self.inputs)
+
 
 @dataclass(frozen=True, eq=False)
 class SplitInputs:
@@ -122,7 +127,7 @@ def make_partition(
     Raises
     ------
     PlantError
-        A state or input in no agent or in two, an unknown name, two agents of one name, an agent that is its own neighbour.
+        A state or input in no agent or in two, an unknown name, agents of one name, an agent its own neighbour.
     """
     if agents is None:
         owner = owners(A, B)
@@ -159,7 +164,7 @@ def owners(A: Array, B: Array) -> NDArray[np.intp]:
     Parameters
     ----------
     A, B
-        (n, n), (n, m): an edge from state r to state s where A[s, r] is not zero, from input k to s where B[s, k] is not.
+        (n, n), (n, m): an edge from state r to state s where A[s, r] is not zero, from input k where B[s, k] is not.
 
     Returns
     -------

@@ -17,8 +17,9 @@ from dmpcrl_ctrl.plants.exogenous import Exogenous, surroundings
 from dmpcrl_ctrl.plants.local_models import LocalModels, MPCOptions, build_local_models
 from dmpcrl_ctrl.plants.partition import Agent, make_partition, split_signals
 from dmpcrl_ctrl.plants.prediction import AffineModel, agent_dynamics, whole
-from dmpcrl_ctrl.plants.signals import Named, limits, plant_name, prices, rates, signal_names, unknown, vector, weight
-from dmpcrl_ctrl.plants.systems import accepted, dynamics_of, output_structure
+from dmpcrl_ctrl.plants.prediction import operating_point as operating_point_of
+from dmpcrl_ctrl.plants.signals import Named, limits, plant_name, prices, rates, unknown, vector, weight
+from dmpcrl_ctrl.plants.systems import accepted, dynamics_of, output_structure, with_same_signals
 from dmpcrl_ctrl.plants.task import Task
 from dmpcrl_ctrl.plants.trajectory import Trajectory
 
@@ -31,7 +32,7 @@ class Plant:
     Parameters
     ----------
     system
-        `control.StateSpace` (continuous, or discrete with its `dt`), `NonlinearIOSystem`, or what `interconnect` returns.
+        `control.StateSpace` (continuous, or discrete with its `dt`), `NonlinearIOSystem`, what `interconnect` returns.
         Signal names are the system's labels.
     agents
         The partition; None: one agent an input, by the sparsity of A and B (:func:`partition.owners`).
@@ -92,8 +93,8 @@ class Plant:
 
     Examples
     --------
-    >>> system = ct.ss([[0.0, 1.0], [0.0, 0.0]], [[0.0], [1.0]], np.eye(2), 0, states=["p", "v"], inputs=["F"], name="cart")
-    >>> cart = Plant(system, input_limits={"F": (-1.0, 1.0)}, initial_state={"p": 1.0})
+    >>> system = ct.ss([[0.0, 1.0], [0.0, 0.0]], [[0.0], [1.0]], np.eye(2), 0, states=["p", "v"], inputs=["F"])
+    >>> cart = Plant(system, name="cart", input_limits={"F": (-1.0, 1.0)}, initial_state={"p": 1.0})
     >>> cart.advance(cart.initial_state, 2.0, np.array([-0.5]))
     array([ 0., -1.])
     """
@@ -125,44 +126,46 @@ class Plant:
         self.system = accepted(system, self.name)
         acting = dict(disturbances or {})
         self._names, self._inputs, self.output_names = split_signals(self.system, acting, self.name)
-        self.state_names, self.input_names = self._names.states, self._names.inputs
-        self.disturbance_names = self._names.disturbances
-        self.setpoint_names = tuple(f"{signal}_ref" for signal in (*self.state_names, *self.input_names))
+        names = self._names
+        self._task = Task(
+            Q=weight(Q, names.states, f"{self.name}: Q"),
+            R=weight(R, names.inputs, f"{self.name}: R"),
+            violation_weight=prices(violation_weight, names.states, f"{self.name}: violation_weight"),
+            state_limits=limits(state_limits, names.states, f"{self.name}: state_limits"),
+            input_limits=limits(input_limits, names.inputs, f"{self.name}: input_limits"),
+            rate_limits=rates(rate_limits, names.inputs, f"{self.name}: rate_limits"),
+        )
+        point = operating_point_of(operating_point, None if self.linear else initial_state, names, self.name)
+        start = point.state if initial_state is None else initial_state
+        self.initial_state = vector(start, names.states, f"{self.name}: initial_state")
+        rest = np.zeros(len(names.steered)) if operating_point is None else np.concatenate([point.state, point.input])
+        self._surroundings = surroundings(names, acting, setpoints or {}, rest, setpoint_gain, self.name)
         self._owners: dict[int, str] = {}
         self._dynamics = dynamics_of(self.system, self.name, integrator or {}, self._describe)
-        self.sample_time = self._dynamics.sample_time
-        self._task = Task(
-            Q=weight(Q, self.state_names, f"{self.name}: Q"),
-            R=weight(R, self.input_names, f"{self.name}: R"),
-            violation_weight=prices(violation_weight, self.state_names, f"{self.name}: violation_weight"),
-            state_limits=limits(state_limits, self.state_names, f"{self.name}: state_limits"),
-            input_limits=limits(input_limits, self.input_names, f"{self.name}: input_limits"),
-            rate_limits=rates(rate_limits, self.input_names, f"{self.name}: rate_limits"),
-        )
-        self.input_limits, self.state_limits = self._task.input_limits, self._task.state_limits
-        x0, u0, d0 = self._operating_point(operating_point, initial_state)
-        self.initial_state = (
-            x0 if initial_state is None else vector(initial_state, self.state_names, f"{self.name}: initial_state")
-        )
-        rest = np.zeros(x0.size + u0.size) if operating_point is None else np.concatenate([x0, u0])
-        self._surroundings = surroundings(self._names, acting, setpoints or {}, rest, setpoint_gain, self.name)
-        self.measured_names = self._surroundings.measured_names
-        predicted = self._dynamics if prediction is None else self._dynamics_of_prediction(prediction)
-        self._model = AffineModel.around(predicted, x0, self._inputs, u0, d0)
-        self._model_sample_time = predicted.sample_time
-        self._partition = make_partition(agents, self._names, self._model.A, self._model.B, self._model.E, self.name)
-        self.agents = self._partition.agents
-        self.state_index, self.input_index = self._partition.state_index, self._partition.input_index
-        for agent, own in zip(self.agents, self.state_index, strict=True):
-            self._owners.update(dict.fromkeys(own.tolist(), agent.name))
-        structure = output_structure(self._dynamics, x0, self._inputs.merged(u0, d0))
-        self.state_of_output, self.feedthrough = (
-            structure.state_of_output,
-            structure.feedthrough[:, self._inputs.control],
+        self._predicted = self._dynamics if prediction is None else self._dynamics_of_prediction(prediction)
+        self._model = AffineModel.around(self._predicted, point, self._inputs)
+        self._partition = make_partition(agents, names, self._model.A, self._model.B, self._model.E, self.name)
+        self._outputs = output_structure(
+            self._dynamics, point.state, self._inputs.merged(point.input, point.disturbance)
         )
         self.indices = dict(indices or {})
         self.extra_stage_cost = extra_stage_cost
         self.units = dict(units or {})
+        self._publish()
+
+    def _publish(self) -> None:
+        """Set the attributes that hand on what the parts know."""
+        names, partition, outputs = self._names, self._partition, self._outputs
+        self.state_names, self.input_names, self.disturbance_names = names.states, names.inputs, names.disturbances
+        self.setpoint_names = tuple(f"{signal}_ref" for signal in names.steered)
+        self.measured_names = self._surroundings.measured_names
+        self.input_limits, self.state_limits = self._task.input_limits, self._task.state_limits
+        self.agents, self.state_index, self.input_index = partition.agents, partition.state_index, partition.input_index
+        for agent, own in zip(self.agents, self.state_index, strict=True):
+            self._owners.update(dict.fromkeys(own.tolist(), agent.name))
+        self.state_of_output = outputs.state_of_output
+        self.feedthrough = outputs.feedthrough[:, self._inputs.control]
+        self.sample_time = self._dynamics.sample_time
         own_sample = () if self.sample_time is None else (self.sample_time,)
         self.clock_times = tuple(sorted({*own_sample, *self._surroundings.instants()} - {Fraction(0)}))
 
@@ -197,8 +200,8 @@ class Plant:
         u
             (m,), held.
         d, d_slope
-            (nd,) each: disturbances at the beginning, and their change per second (default 0). A discrete plant takes the
-            disturbances at its samples.
+            (nd,) each: disturbances at the beginning, and their change per second (default 0). A discrete plant takes
+            the disturbances at its samples.
         start
             Seconds: when it begins, for systems that depend on time, and for messages.
 
@@ -227,7 +230,7 @@ class Plant:
         return x1
 
     def output(self, x: Array, u_held: Array, d: Array | None = None, *, time: float = 0.0) -> Array:
-        """Outputs (ny,) at state `x` (n,), with the control inputs (m,) held before this instant, and disturbances (nd,)."""
+        """Outputs (ny,) at state `x` (n,), control inputs (m,) held before this instant, and disturbances (nd,)."""
         return self._dynamics.output(x, self._merged(u_held, d, time), time)
 
     def saturate(self, u: Array) -> Array:
@@ -253,8 +256,8 @@ class Plant:
         Returns
         -------
         ndarray
-            (M,): each agent's share of |x - xbar|^2_Q + |u - ubar|^2_R + violation_weight' violation, and of the extra cost.
-            A weight between two agents is split evenly.
+            (M,): each agent's share of |x - xbar|^2_Q + |u - ubar|^2_R + violation_weight' violation, plus the extra
+            cost. A weight between two agents is split evenly.
         """
         n = len(self.state_names)
         states, inputs = self._task.state_cost(x, setpoint[:n]), self._task.input_cost(u, setpoint[n:])
@@ -280,8 +283,8 @@ class Plant:
             Seconds; of a discrete plant its own.
         hold
             "area": each agent's own dynamics, with neighbours, load and input held over the sample; keeps the coupling
-            graph. Couplings that an agent's given `neighbours` leave out are left out. "network": the exact discretisation
-            of the whole plant, as one agent, because it couples everything with everything.
+            graph. Couplings that an agent's given `neighbours` leave out are left out. "network": the exact hold of the
+            whole plant, as one agent, because it couples everything with everything.
         **mpc
             As :class:`MPCOptions`: terminal, soft, slack_weight, slack_quadratic, Q, R, discount.
 
@@ -293,7 +296,7 @@ class Plant:
         """
         if hold not in ("area", "network"):
             raise ModelError(f"{self.name}: hold must be 'area' or 'network', got {hold!r}")
-        own = self._model_sample_time
+        own = self._predicted.sample_time
         if own is not None and exact_seconds(sample_time) != own:
             raise ModelError(
                 f"{self.name}: the model is discrete with a sample time of {float(own):g} s, got {sample_time} s"
@@ -323,21 +326,6 @@ class Plant:
         agent = f" of {self._owners[state]}" if state in self._owners else ""
         return f"state {self.state_names[state]!r}{agent}"
 
-    def _operating_point(self, given: Sequence[Named] | None, initial: Named | None) -> tuple[Array, Array, Array]:
-        """State, control inputs and disturbances to linearise at; without one, the initial state with all inputs zero."""
-        if given is None:
-            given = ({} if initial is None or self.linear else initial, {})
-        if len(given) not in (2, 3):
-            raise PlantError(f"{self.name}: operating_point must be (x, u) or (x, u, d), got {len(given)} parts")
-        groups = (self.state_names, self.input_names, self.disturbance_names)
-        x, u, *d = (
-            vector(part, names, f"{self.name}: operating_point") for part, names in zip(given, groups, strict=False)
-        )
-        return x, u, d[0] if d else np.zeros(len(self.disturbance_names))
-
     def _dynamics_of_prediction(self, prediction: ct.InputOutputSystem) -> Dynamics:
         what = f"{self.name}: prediction"
-        system = accepted(prediction, what)
-        if signal_names(system, what)[:2] != signal_names(self.system, self.name)[:2]:
-            raise PlantError(f"{what} must have the plant's states and inputs, in the same order and by the same names")
-        return dynamics_of(system, what, {}, self._describe)
+        return dynamics_of(with_same_signals(prediction, self.system, what), what, {}, self._describe)

@@ -7,7 +7,7 @@ The model of the Hycon2 benchmark (Riverso and Ferrari-Trecate, arXiv:1207.2000)
     Tt dPm_i' = dPv_i - dPm_i
     Tg dPv_i' = dPref_i - dPv_i - domega_i / R
 
-with the set-point change dPref_i as input and the load dPL_i as disturbance. All are deviations from the scheduled point.
+with the set-point change dPref_i as input and the load dPL_i as disturbance. All are deviations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ class PowerArea:
 
 @dataclass(frozen=True)
 class Tie:
-    """A tie line between two areas: power stiffness * (dtheta_first - dtheta_second) [p.u.] flows from first to second."""
+    """A tie line: the power stiffness * (dtheta_first - dtheta_second) [p.u.] flows from first to second."""
 
     first: int
     second: int

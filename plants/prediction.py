@@ -7,6 +7,7 @@ Two discretisations exist, and they differ (on the Hycon2 network by up to 1.4 i
 - network: the whole coupled plant, as it really moves under held inputs. Dense, so that only one agent can have it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,17 @@ from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.errors import ModelError, PlantError
 from dmpcrl_ctrl.plants.dynamics import Dynamics
 from dmpcrl_ctrl.plants.partition import Agent, Partition, SignalNames, SplitInputs
+from dmpcrl_ctrl.plants.signals import Named, vector
 from dmpcrl_ctrl.plants.zoh import zoh
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoint:
+    """State (n,), control inputs (m,) and disturbances (nd,) at which a plant is linearised."""
+
+    state: Array
+    input: Array
+    disturbance: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,23 +37,47 @@ class AffineModel:
     ----------
     A, B, E
         (n, n), (n, m), (n, nd).
-    rate, state, input, disturbance
-        (n,), (n,), (m,), (nd,): rate0, x0, u0, d0.
+    rate
+        (n,): rate0.
+    point
+        x0, u0, d0.
     """
 
     A: Array
     B: Array
     E: Array
     rate: Array
-    state: Array
-    input: Array
-    disturbance: Array
+    point: OperatingPoint
 
     @classmethod
-    def around(cls, dynamics: Dynamics, state: Array, inputs: SplitInputs, u: Array, d: Array) -> "AffineModel":
-        """Linearise `dynamics` at (`state`, `u`, `d`)."""
-        linear = dynamics.linearise(state, inputs.merged(u, d))
-        return cls(linear.A, linear.B[:, inputs.control], linear.B[:, inputs.acting], linear.rate, state, u, d)
+    def around(cls, dynamics: Dynamics, point: OperatingPoint, inputs: SplitInputs) -> "AffineModel":
+        """Linearise `dynamics` at `point`."""
+        linear = dynamics.linearise(point.state, inputs.merged(point.input, point.disturbance))
+        return cls(linear.A, linear.B[:, inputs.control], linear.B[:, inputs.acting], linear.rate, point)
+
+
+def operating_point(
+    given: Sequence[Named] | None, fallback: Named | None, names: SignalNames, plant: str
+) -> OperatingPoint:
+    """Read what a user wrote.
+
+    Parameters
+    ----------
+    given
+        (x, u) or (x, u, d), each a vector or a mapping by signal name; None: `fallback` with all inputs zero.
+    fallback
+        A state; None: zero.
+    names
+        The plant's signals.
+    plant
+        Name for messages.
+    """
+    parts = [fallback, None] if given is None else list(given)
+    if len(parts) not in (2, 3):
+        raise PlantError(f"{plant}: operating_point must be (x, u) or (x, u, d), got {len(parts)} parts")
+    groups = (names.states, names.inputs, names.disturbances)
+    vectors = [vector(*pair, f"{plant}: operating_point") for pair in zip([*parts, None][:3], groups, strict=True)]
+    return OperatingPoint(*vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +122,14 @@ def agent_dynamics(model: AffineModel, partition: Partition, sample_time: float 
 
 def _one_agent(model: AffineModel, partition: Partition, i: int, sample_time: float | None) -> AgentDynamics:
     own, inputs, known = partition.state_index[i], partition.input_index[i], partition.disturbance_index[i]
+    point = model.point
     A, B, E = model.A[np.ix_(own, own)], model.B[np.ix_(own, inputs)], model.E[np.ix_(own, known)]
     blocks = {j: model.A[np.ix_(own, partition.state_index[j])] for j in partition.neighbour_numbers(i)}
     blocks = {j: block for j, block in blocks.items() if block.any()}
     # The offset that makes absolute values of the deviations; of the couplings that are left out, the deviation is.
-    offset = model.rate[own] - A @ model.state[own] - B @ model.input[inputs] - E @ model.disturbance[known]
+    offset = model.rate[own] - A @ point.state[own] - B @ point.input[inputs] - E @ point.disturbance[known]
     for j, block in blocks.items():
-        offset = offset - block @ model.state[partition.state_index[j]]
+        offset = offset - block @ point.state[partition.state_index[j]]
     if sample_time is None:
         return AgentDynamics(A, B, blocks, E, offset)
     held = np.hstack([B, *blocks.values(), E, offset[:, None]])

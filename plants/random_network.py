@@ -36,8 +36,8 @@ def random_power_network(
     areas
         Number of areas, numbered from 1.
     topology
-        "ring", "path", "grid" (nearly square, filled row by row), "star" (area 1 in the middle), "random" (a random tree
-        and a quarter as many further ties), or an undirected networkx graph with `areas` nodes, taken in its order.
+        "ring", "path", "grid" (nearly square, filled row by row), "star" (area 1 in the middle), "random" (a random
+        tree and a quarter as many further ties), or an undirected networkx graph of `areas` nodes, taken in its order.
     seed
         Of every draw; the same seed gives the same network.
     steps

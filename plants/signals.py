@@ -14,13 +14,18 @@ from dmpcrl_ctrl.errors import ModelError, PlantError
 Named = ArrayLike | Mapping[str, float]
 
 
+def listed(names: Sequence[str]) -> str:
+    """The names, or the first dozen of them, for a message."""
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") or "none"
+
+
 def unknown(name: object, known: Iterable[str], what: str) -> str:
     """Message for a name that is not among `known`: it ends with the nearest one, or lists them."""
     names = list(known)
     near = get_close_matches(str(name), names, n=1)
     if near:
         return f"{what} {name!r} does not exist; did you mean {near[0]!r}?"
-    return f"{what} {name!r} does not exist; there are {', '.join(names[:12]) or 'none'}{', ...' if len(names) > 12 else ''}"
+    return f"{what} {name!r} does not exist; there are {listed(names)}"
 
 
 def plant_name(system: ct.InputOutputSystem, name: str | None) -> str:
@@ -44,7 +49,7 @@ def signal_names(system: ct.InputOutputSystem, plant: str) -> tuple[tuple[str, .
     )
     for kind, count, names in kinds:
         if len(set(names)) != count:
-            raise PlantError(f"{plant}: {count} {kind}s need as many different names, got {', '.join(names) or 'none'}")
+            raise PlantError(f"{plant}: {count} {kind}s need as many different names, got {listed(names)}")
     states, inputs, outputs = (names for _, _, names in kinds)
     shared = sorted(set(states) & set(inputs))
     if shared:
@@ -62,7 +67,7 @@ def vector(value: Named | None, names: Sequence[str], what: str, default: float 
 
 
 def weight(value: Named | None, names: Sequence[str], what: str) -> Array:
-    """(n, n) symmetric positive semidefinite: a matrix, a vector (its diagonal) or a mapping (others 0); default identity."""
+    """(n, n) symmetric positive semidefinite: a matrix, a diagonal, or a mapping (others 0); default identity."""
     size = len(names)
     if value is None:
         return np.eye(size)
@@ -119,9 +124,7 @@ def _checked(what: str, value: ArrayLike, shape: tuple[int, ...], names: Sequenc
     try:
         return checked(what, value, shape)
     except ModelError as error:
-        raise PlantError(
-            f"{error} (one entry each for {', '.join(names[:8])}{', ...' if len(names) > 8 else ''})"
-        ) from error
+        raise PlantError(f"{error} (for {listed(names)})") from error
 
 
 def _non_negative(values: Array, names: Sequence[str], what: str) -> Array:

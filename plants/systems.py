@@ -18,6 +18,7 @@ from dmpcrl_ctrl.errors import ModelError, PlantError
 from dmpcrl_ctrl.plants.dynamics import Dynamics, LinearDynamics
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.nonlinear import NonlinearDynamics
+from dmpcrl_ctrl.plants.signals import listed, signal_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +52,22 @@ def accepted(system: object, plant: str) -> ct.StateSpace | ct.NonlinearIOSystem
     if isinstance(system, ct.TransferFunction):
         try:
             return ct.ss(system)
-        except Exception as error:
+        except (ValueError, RuntimeError) as error:
             raise PlantError(f"{plant}: the transfer function has no state space form: {error}") from error
     raise PlantError(f"{plant}: a plant is made from a python-control system with states, got {type(system).__name__}")
+
+
+def with_same_signals(system: object, model: ct.InputOutputSystem, plant: str) -> ct.StateSpace | ct.NonlinearIOSystem:
+    """`system` if it has the states and inputs of `model`, by the same names in the same order; else PlantError."""
+    other = accepted(system, plant)
+    for kind, mine, wanted in zip(
+        ("states", "inputs"), signal_names(other, plant), signal_names(model, plant), strict=False
+    ):
+        if mine != wanted:
+            raise PlantError(
+                f"{plant} must have the plant's {kind} {listed(wanted)}, in this order, got {listed(mine)}"
+            )
+    return other
 
 
 def sample_time_of(system: ct.InputOutputSystem, plant: str) -> Fraction | None:
@@ -107,34 +121,31 @@ def output_structure(dynamics: Dynamics, x: Array, w: Array) -> OutputStructure:
     Parameters
     ----------
     dynamics
-        Linear: read off C and D. Nonlinear: the output function is tried at three points around (x, w), where an output
-        is a state if it equals it to the last bit at every one.
+        Linear: read off C and D. Nonlinear: the output function is tried at three points around (x, w); an output that
+        equals a state to the last bit at all of them is that state.
     x, w
         (n,), (nw,): an operating point.
     """
     if isinstance(dynamics, LinearDynamics):
-        is_state = [
-            [k for k in np.flatnonzero(row) if row[k] == 1.0 and np.count_nonzero(row) == 1 and not direct.any()]
-            for row, direct in zip(dynamics.C, dynamics.D, strict=True)
-        ]
-        return OutputStructure(tuple(int(k[0]) if k else None for k in is_state), dynamics.D != 0.0)
+        feedthrough = dynamics.D != 0.0
+        alone = (np.count_nonzero(dynamics.C, axis=1) == 1) & ~feedthrough.any(axis=1)
+        is_state = (dynamics.C == 1.0) & alone[:, None]
+    else:
+        is_state, feedthrough = _tried_out(dynamics, x, w)
+    return OutputStructure(tuple(int(row.argmax()) if row.any() else None for row in is_state), feedthrough)
+
+
+def _tried_out(dynamics: Dynamics, x: Array, w: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(ny, n) whether an output equals a state, (ny, nw) whether an input moves it, at three points around (x, w)."""
     rng = np.random.default_rng(0)
-    points = [
-        (
-            x + 1e-2 * (1.0 + np.abs(x)) * rng.uniform(0.1, 1.0, x.size),
-            w + 1e-2 * (1.0 + np.abs(w)) * rng.uniform(0.1, 1.0, w.size),
-        )
-        for _ in range(3)
-    ]
-    outputs = [dynamics.output(state, inputs, 0.0) for state, inputs in points]
-    equal = [
-        [all(y[i] == state[k] for y, (state, _) in zip(outputs, points, strict=True)) for k in range(x.size)]
-        for i in range(outputs[0].size)
-    ]
-    feedthrough = np.zeros((outputs[0].size, w.size), dtype=bool)
-    for (state, inputs), y in zip(points, outputs, strict=True):
-        for k in range(w.size):
-            moved = inputs.copy()
-            moved[k] += 1e-2 * (1.0 + abs(moved[k]))
-            feedthrough[:, k] |= dynamics.output(state, moved, 0.0) != y
-    return OutputStructure(tuple(row.index(True) if True in row else None for row in equal), feedthrough)
+    states = x + 1e-2 * (1.0 + np.abs(x)) * rng.uniform(0.1, 1.0, (3, x.size))
+    inputs = w + 1e-2 * (1.0 + np.abs(w)) * rng.uniform(0.1, 1.0, (3, w.size))
+    outputs = np.array([dynamics.output(state, held, 0.0) for state, held in zip(states, inputs, strict=True)])
+    is_state = (outputs[:, :, None] == states[:, None, :]).all(axis=0)
+    moves = np.zeros((outputs.shape[1], w.size), dtype=bool)
+    for state, held, before in zip(states, inputs, outputs, strict=True):
+        for k, step in enumerate(1e-2 * (1.0 + np.abs(held))):
+            moved = held.copy()
+            moved[k] += step
+            moves[:, k] |= dynamics.output(state, moved, 0.0) != before
+    return is_state, moves

@@ -1,4 +1,4 @@
-"""The quadruple tank (Johansson, IEEE Trans. Control Systems Technology 8(3), 2000): a nonlinear benchmark of two agents.
+"""The quadruple tank (Johansson, IEEE Trans. Control Systems Technology 8(3), 2000): nonlinear, two agents.
 
 Two pumps fill four tanks. Of pump 1's flow k1 v1 a part g1 goes to tank 1 and the rest to tank 4; pump 2 feeds tanks 2
 and 3 likewise. Tank 3 drains into tank 1, tank 4 into tank 2:
@@ -52,8 +52,8 @@ def quadruple_tank(
         Which operating point: where the valves let more than half of the water into the lower tanks the plant is of
         minimum phase.
     steps
-        Set point steps (time [s], h1 [cm], h2 [cm]): from `time` on, the set points are the equilibrium with these lower
-        levels; before, the operating point.
+        Set point steps (time [s], h1 [cm], h2 [cm]): from `time` on, the set points are the equilibrium with these
+        lower levels; before, the operating point.
     **options
         Of :class:`Plant`: name, initial_state, Q, R, violation_weight, rate_limits, integrator ...
 
@@ -112,7 +112,7 @@ def _inflow(gain: Array, split: Array) -> Array:
 
 
 def _outflow(h: Array) -> Array:
-    """(4,): flow out of each tank [cm^3/s] (Torricelli); an empty tank lets nothing out, so that no level turns negative."""
+    """(4,): flow out of each tank [cm^3/s] (Torricelli); nothing where the level is not positive."""
     return _OUTLET * np.sqrt(2.0 * _GRAVITY * np.maximum(h, 0.0))
 
 
@@ -127,7 +127,8 @@ def _equilibrium(inflow: Array, h1: float, h2: float) -> Array:
     """(6,): four levels [cm] and two voltages [V] of the equilibrium with these levels in the lower tanks."""
     # What the lower tanks drain is linear in the voltages: directly, and through the tanks above them.
     through = inflow[:2] + inflow[2:]
-    v = np.linalg.solve(through, _outflow(np.array([h1, h2, 0.0, 0.0]))[:2])
+    drained = _outflow(np.array([h1, h2, 0.0, 0.0]))[:2]
+    v = np.asarray(np.linalg.solve(through, drained), dtype=np.float64)
     if not (v >= 0.0).all():
         raise PlantError(
             f"quadruple_tank: levels h1 = {h1:g} cm, h2 = {h2:g} cm need pump voltages {v[0]:.3g}, {v[1]:.3g} V < 0"

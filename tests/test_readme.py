@@ -1,0 +1,59 @@
+"""The README does what it says: its Python runs as it stands, its commands and files exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the Python of the README was run, block after block, each in a process of its own."""
+    place = tmp_path_factory.mktemp("readme")
+    for number, block in enumerate(BLOCKS):
+        script = place / f"block_{number}.py"
+        script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{block}", encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", script.name], cwd=place, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        (place / f"block_{number}.out").write_text(done.stdout, encoding="utf-8")
+    return place
+
+
+def test_the_first_loop_takes_ten_lines() -> None:
+    assert len([line for line in BLOCKS[0].splitlines() if line.strip()]) <= 10
+
+
+def test_the_first_loop_draws_and_logs(folder: Path) -> None:
+    assert (folder / "cart.h5").stat().st_size > 1000
+    assert (folder / "cart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_first_loop_does_what_the_text_says(folder: Path) -> None:
+    from dmpcrl_ctrl.cosim import open_log
+
+    run = open_log(folder / "cart.h5")
+    speed = run.state[:, run.state_names.index("speed")]
+    assert abs(run.state[-1]).max() < 0.05
+    assert abs(speed).max() <= 0.4 + 1e-6
+    assert abs(speed).max() >= 0.4 - 1e-3  # the limit was needed
+    time, *rest = (folder / "block_1.out").read_text(encoding="utf-8").split()
+    assert float(time) == 10.0
+    assert float(rest[-1]) == pytest.approx(run.cost.sum())
+
+
+def test_commands_and_files_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\S+)", README, flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+    for name in re.findall(r"examples/\w+\.toml|docs/[\w./]+", README):
+        assert (ROOT / name).is_file(), name
+    for name in re.findall(r"`(\w+\.toml)`", README):
+        assert (ROOT / "examples" / name).is_file(), name
