@@ -170,16 +170,16 @@ class MPC:
         evaluation = state.evaluator.evaluate(data, memory=state.memory)
         elapsed = time.perf_counter() - start
         if evaluation.status.ok:
-            output, kind, age = self.signals.joined(evaluation.action), Applied.FRESH, 0
+            output, kind = self.signals.joined(evaluation.action), Applied.FRESH
             stages = range(self.problem.horizon)
             plan = np.array([self.signals.joined([p.u[k] for p in evaluation.plans]) for k in stages])
-            memory = self._next_memory(state.evaluator, evaluation)
+            after = replace(state, memory=self._next_memory(state.evaluator, evaluation), plan=plan, age=0)
         else:
-            output, kind, age = self._fallback(state, applied)
-            plan, memory = state.plan, None
+            output, kind = self._fallback(state, applied)
+            after = replace(state, memory=None, age=state.age + 1)
         record = self._record(evaluation, kind, elapsed)
         self._compare(state, data, evaluation, record)
-        return replace(state, memory=memory, plan=plan, age=age), output, record
+        return after, output, record
 
     def evaluate(
         self,
@@ -241,11 +241,11 @@ class MPC:
             x_ref[index] = model.x_setpoint
         return x_ref, self.signals.joined([model.u_setpoint for model in models])
 
-    def _fallback(self, state: MPCState, applied: Array) -> tuple[Array, Applied, int]:
+    def _fallback(self, state: MPCState, applied: Array) -> tuple[Array, Applied]:
         age = state.age + 1
         if state.plan is not None and age < len(state.plan):
-            return state.plan[age], Applied.SHIFTED_PLAN, age
-        return applied.copy(), Applied.HELD, age
+            return state.plan[age], Applied.SHIFTED_PLAN
+        return applied.copy(), Applied.HELD
 
     def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -332,7 +332,9 @@ class DistributedMPC(MPC):
         cap = (self.admm.iterations,)
         own = [
             Field("admm/primal_residual", cap, long_name="largest |xt - S z| by iteration", dims=("iteration",)),
-            Field("admm/dual_residual", cap, long_name="largest |W S (z - z_before)| by iteration", dims=("iteration",)),
+            Field(
+                "admm/dual_residual", cap, long_name="largest |W S (z - z_before)| by iteration", dims=("iteration",)
+            ),
         ]
         if self.compare_central:
             own.append(Field("central_difference", long_name="largest |u - u of the central solve|"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,8 @@ class Signals:
     @classmethod
     def of_plant(cls, plant: Any, models: Any) -> "Signals":
         """The names of a plant, split as its local models say."""
-        indices = (
-            tuple(np.asarray(i, dtype=np.intp) for i in index)
-            for index in (models.state_index, models.input_index, models.disturbance_index)
-        )
-        return cls(tuple(plant.state_names), tuple(plant.input_names), tuple(plant.disturbance_names), *indices)
+        names = tuple(plant.state_names), tuple(plant.input_names), tuple(plant.disturbance_names)
+        return cls(*names, models.state_index, models.input_index, models.disturbance_index)
 
     @classmethod
     def of_names(
@@ -55,13 +53,15 @@ class Signals:
         ModelError
             An agent has another number of names than signals, or a name stands twice.
         """
-        names, indices = [], []
+        names: list[tuple[str, ...]] = []
+        indices: list[tuple[Index, ...]] = []
         for letter, kind, given, sizes in (
             ("x", "states", states, [model.n for model in problem.models]),
             ("u", "inputs", inputs, [model.m for model in problem.models]),
             ("d", "disturbances", disturbances, [model.d for model in problem.models]),
         ):
-            parts = given if given is not None else [[f"{letter}{i}_{c}" for c in range(k)] for i, k in enumerate(sizes)]
+            made_up = [[f"{letter}{i}_{c}" for c in range(size)] for i, size in enumerate(sizes)]
+            parts = made_up if given is None else given
             if [len(part) for part in parts] != sizes:
                 raise ModelError(f"{kind}: the agents need {sizes} names, got {[len(part) for part in parts]}")
             flat = tuple(name for part in parts for name in part)
@@ -69,8 +69,8 @@ class Signals:
                 raise ModelError(f"{kind}: a name stands twice in {flat}")
             ends = np.cumsum([0, *sizes])
             names.append(flat)
-            indices.append(tuple(np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)))
-        return cls(*names, *indices)
+            indices.append(tuple(np.arange(a, b) for a, b in pairwise(ends)))
+        return cls(names[0], names[1], names[2], indices[0], indices[1], indices[2])
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -81,9 +81,8 @@ class Signals:
     def data(self, problem: MPCProblem, measurement: Array, applied: Array) -> tuple[AgentData, ...]:
         """Split a measurement, (len(measured),) or (N + 1, len(measured)) with row k known for stage k."""
         rows = np.atleast_2d(measurement)
-        n, d, m = len(self.states), len(self.disturbances), len(self.inputs)
-        parts = np.split(rows, np.cumsum([n, d, n]), axis=1)
-        states, disturbances, x_refs, u_refs = parts
+        n, d = len(self.states), len(self.disturbances)
+        states, disturbances, x_refs, u_refs = np.split(rows, np.cumsum([n, d, n]), axis=1)
         stages = slice(0, max(1, len(rows) - 1))
         return agent_data(
             problem,

@@ -5,8 +5,8 @@ exact to rounding, and it stays the solution while the data move and the active 
 rows shows in the residuals, which the caller checks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy import linalg, sparse
@@ -18,10 +18,6 @@ from dmpcrl_ctrl.status import Status
 
 _REFINEMENTS = 30
 _REGULARISATION = 1e-11
-
-
-class _Factors(Protocol):
-    def __call__(self, right: Array) -> Array: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +33,7 @@ class ActiveSet:
     at_upper: Index
     H: Matrix
     N: Matrix
-    factors: _Factors
+    factors: Callable[[Array], Array]
 
     def solve(self, qp: QP, start: QPSolution | None = None) -> QPSolution:
         """The point that satisfies every condition with these active rows, refined from `start` where one is given."""
@@ -87,7 +83,7 @@ def active_set(qp: QP, solution: QPSolution) -> ActiveSet:
     return ActiveSet(at_lower, at_upper, qp.H, N, _factorise(qp.H, N))
 
 
-def _factorise(H: Matrix, N: Matrix) -> _Factors:
+def _factorise(H: Matrix, N: Matrix) -> Callable[[Array], Array]:
     # small enough that refinement converges at once, large enough that redundant rows do not stop the factorisation
     above, below = (_REGULARISATION * max(1.0, float(abs(M).max()) if min(M.shape) else 1.0) for M in (H, N))
     if isinstance(H, np.ndarray):

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array, Index
-from dmpcrl_ctrl.errors import ModelError
+from dmpcrl_ctrl.errors import DmpcrlError, ModelError
 from dmpcrl_ctrl.layout import Layout
 from dmpcrl_ctrl.network import SharedStates
 from dmpcrl_ctrl.qp import QPSolution
@@ -38,7 +38,8 @@ class ADMMOptions:
         Number of iterations; a cap where `tolerance` is given.
     tolerance
         Stop once the largest primal residual (in units of the states) and the largest dual residual (in units of their
-        multipliers) are both below `tolerance` times one plus the largest shared state or multiplier. None: never stop early.
+        multipliers) are both below `tolerance` times one plus the largest shared state or multiplier. None: never stop
+        early.
     penalty
         One weight for every shared number, or "auto": one for each component, from the curvature of the agents' costs.
     relaxation
@@ -113,6 +114,14 @@ class ADMMResult:
     dual: Array
 
 
+class LocalFailure(DmpcrlError):
+    """The program of one agent could not be solved."""
+
+    def __init__(self, agent: int, status: Status) -> None:
+        super().__init__(f"agent {agent}: {status.message}")
+        self.agent, self.status = agent, status
+
+
 class Subproblem(Protocol):
     """One agent's augmented program (15a)."""
 
@@ -159,30 +168,38 @@ def iterate(
     """Run ADMM from `state`; `weights` (Z,) is the diagonal of W, equal for all copies of a number."""
     history: list[tuple[float, float]] = []
     watch = _Watch()
-    status = Status.MAX_ITERATIONS if options.tolerance is None else Status.NOT_CONVERGED
     for t in range(options.iterations):
-        sweep = step(agents, held, weights, state, options.relaxation)
-        if not isinstance(sweep, Sweep):
-            agent, failure = sweep
-            return _result(state, (), failure, agent, history)
+        try:
+            sweep = step(agents, held, weights, state, options.relaxation)
+        except LocalFailure as failure:
+            return _result(state, (), failure.status, failure.agent, history)
         state = sweep.state
         history.append((_largest(sweep.gaps), _largest([sweep.moved])))
-        if not len(weights):
-            status = Status.OPTIMAL
+        status = _verdict(sweep, history[-1], t + 1, watch, options)
+        if status is not None:
             break
-        if options.tolerance is not None:
-            primal, dual = history[-1]
-            primal_target = options.tolerance * (1.0 + _largest([state.z]))
-            if primal <= primal_target and dual <= options.tolerance * (1.0 + _largest(state.y)):
-                status = Status.OPTIMAL
-                break
-            if (t + 1) % _WINDOW == 0 and watch.stalled(sweep.gaps) and primal > 100.0 * primal_target:
-                status = Status.CONSENSUS_STALLED
-                break
         if t + 1 in options.balance_at:
             state = replace(state, factor=_balanced(sweep, weights, options.tolerance or _CONVERGED))
+    assert status is not None  # the last iteration always has a verdict
     culprit = -1 if status.ok else _most_at_odds(sweep.gaps, held, weights)
     return _result(state, sweep.solutions, status, culprit, history)
+
+
+def _verdict(
+    sweep: "Sweep", residuals: tuple[float, float], count: int, watch: "_Watch", options: ADMMOptions
+) -> Status | None:
+    """How it ended, if it has ended after `count` iterations."""
+    if not len(sweep.state.z):
+        return Status.OPTIMAL
+    if options.tolerance is None:
+        return Status.MAX_ITERATIONS if count == options.iterations else None
+    primal, dual = residuals
+    target = options.tolerance * (1.0 + _largest([sweep.state.z]))
+    if primal <= target and dual <= options.tolerance * (1.0 + _largest(sweep.state.y)):
+        return Status.OPTIMAL
+    if count % _WINDOW == 0 and watch.stalled(sweep.gaps) and primal > 100.0 * target:
+        return Status.CONSENSUS_STALLED
+    return Status.NOT_CONVERGED if count == options.iterations else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,14 +214,20 @@ class Sweep:
 
 def step(
     agents: Sequence[Subproblem], held: Sequence[Held], weights: Array, state: ADMMState, relaxation: float
-) -> Sweep | tuple[int, Status]:
-    """One iteration of (15); where a local solve fails, the agent and its status instead."""
+) -> Sweep:
+    """One iteration of (15).
+
+    Raises
+    ------
+    LocalFailure
+        A local solve failed; the state is as it was.
+    """
     solutions, W = [], state.factor * weights
     for i, (agent, h) in enumerate(zip(agents, held, strict=True)):
         # (15a): the quadratic part of the penalty stands in the agent's Hessian
         solution = agent.solve(state.y[i] - W[h.shared] * state.z[h.shared], state.factor)
         if not solution.status.ok:
-            return i, solution.status
+            raise LocalFailure(i, solution.status)
         solutions.append(solution)
     mine = [solution.x[h.local] for solution, h in zip(solutions, held, strict=True)]
     relaxed = [relaxation * xt + (1.0 - relaxation) * state.z[h.shared] for xt, h in zip(mine, held, strict=True)]
@@ -224,8 +247,8 @@ def step(
 class _Watch:
     """Tells a disagreement that will not go away from slow convergence.
 
-    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero. So over a window of
-    iterations the gaps stand still, which they do not while they shrink.
+    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero. So over a window
+    of iterations the gaps stand still, which they do not while they shrink.
     """
 
     def __init__(self) -> None:
@@ -239,7 +262,11 @@ class _Watch:
 
 
 def _result(
-    state: ADMMState, solutions: tuple[QPSolution, ...], status: Status, culprit: int, history: list[tuple[float, float]]
+    state: ADMMState,
+    solutions: tuple[QPSolution, ...],
+    status: Status,
+    culprit: int,
+    history: list[tuple[float, float]],
 ) -> ADMMResult:
     primal, dual = np.array(history).reshape(-1, 2).T
     return ADMMResult(state, solutions, status, culprit, primal, dual)

@@ -1,6 +1,7 @@
-"""Every other solver, through qpsolvers (its only import): the fallback of ProxQP, and the way where it has no wheel."""
+"""Every other solver, through qpsolvers (its only import): ProxQP's fallback, and the way where it has no wheel."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import qpsolvers
@@ -11,8 +12,14 @@ from dmpcrl_ctrl.qp import QP, QPSolution
 from dmpcrl_ctrl.status import Status
 
 _DENSE = frozenset({"daqp", "quadprog"})
-_OPTIONS: dict[str, dict[str, float]] = {
-    "piqp": {"eps_abs": 1e-11, "eps_rel": 1e-12, "eps_duality_gap_abs": 1e-11, "eps_duality_gap_rel": 1e-12, "max_iter": 300},
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "piqp": {
+        "eps_abs": 1e-11,
+        "eps_rel": 1e-12,
+        "eps_duality_gap_abs": 1e-11,
+        "eps_duality_gap_rel": 1e-12,
+        "max_iter": 300,
+    },
     "daqp": {"primal_tol": 1e-11, "dual_tol": 1e-12, "eps_prox": 1e-6, "iter_limit": 20000},
     "clarabel": {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12},
 }
@@ -40,17 +47,18 @@ class Backend:
 
     def solve(self, qp: QP) -> QPSolution:
         """Solve one program."""
-        dense = self.name in _DENSE
-        shaped = qp.dense() if dense else qp
-        H, A, C = (M if dense else sparse.csc_matrix(M) for M in (shaped.H, shaped.A, shaped.C))
         above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
-        rows = sparse.vstack if not dense else np.vstack
-        G = rows([C[above], -C[below]]) if above.any() or below.any() else None
-        problem = qpsolvers.Problem(
-            H, qp.g, G if G is None or dense else sparse.csc_matrix(G),
-            None if G is None else np.concatenate([qp.upper[above], -qp.lower[below]]),
-            A if len(qp.b) else None, qp.b if len(qp.b) else None,
-        )
+        shaped: Any = qp.dense() if self.name in _DENSE else qp
+        H, A, C = shaped.H, shaped.A, shaped.C
+        if self.name in _DENSE:
+            G = np.vstack([C[above], -C[below]])
+        else:
+            H, A, C = (sparse.csc_matrix(M) for M in (H, A, C))
+            G = sparse.csc_matrix(sparse.vstack([C[above], -C[below]]))
+        h = np.concatenate([qp.upper[above], -qp.lower[below]])
+        inequalities = (G, h) if len(h) else (None, None)
+        equalities = (A, qp.b) if len(qp.b) else (None, None)
+        problem = qpsolvers.Problem(H, qp.g, *inequalities, *equalities)
         with warnings.catch_warnings():
             # a solver's own remark about its status would be said twice: the caller checks the residuals
             warnings.simplefilter("ignore")

@@ -1,6 +1,7 @@
 """The centralised evaluator: one program for the whole network, put together from the same local programs."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -38,7 +39,7 @@ class CentralEvaluator:
         self._matrices = self._assemble()
         self._first = np.concatenate([p[h.layout.u[0]] for p, h in zip(self._positions, self.horizons, strict=True)])
         starts = np.cumsum([0] + [horizon.layout.inequalities for horizon in self.horizons])
-        self._rows = [np.arange(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        self._rows = [np.arange(a, b) for a, b in pairwise(starts)]
         none = np.zeros(0, dtype=np.intp)
         kept = [r[rows_without_action(h.layout)] for r, h in zip(self._rows, self.horizons, strict=True)]
         self._cuts = {
@@ -102,7 +103,7 @@ class CentralEvaluator:
 
 
 def _network_positions(horizons: Sequence[Horizon]) -> tuple[list[Index], int]:
-    """Where each agent's variables stand in the network's: its own one after the other, copies where the owner's are."""
+    """Where each agent's variables stand in the network's: its own in turn, copies where the owner's are."""
     own = [h.layout.size - sum(c.size for c in h.layout.copied) for h in horizons]
     starts = np.cumsum([0, *own])
     positions = []

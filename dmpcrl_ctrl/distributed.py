@@ -5,10 +5,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, ADMMState, Held, Sweep, cold_state, held_by, iterate, shifted_state, step
+from dmpcrl_ctrl.admm import (
+    ADMMOptions,
+    ADMMResult,
+    ADMMState,
+    Held,
+    cold_state,
+    held_by,
+    iterate,
+    shifted_state,
+    step,
+)
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.averaging import Averaging
-from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import communication_graph, shared_states
@@ -48,7 +57,7 @@ class DistributedEvaluator:
         self.problem = problem
         self.admm = ADMMOptions() if admm is None else admm
         self.rounds = rounds
-        self.averaging = Averaging.from_graph(communication_graph(problem))
+        self.averaging = Averaging.from_graph(communication_graph(problem), names=problem.names)
         self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
         self.shared = shared_states(problem)
         self.held = held_by([horizon.layout for horizon in self.horizons], self.shared)
@@ -84,7 +93,7 @@ class DistributedEvaluator:
 
         Raises
         ------
-        SolverError
+        LocalFailure
             A local program cannot be solved.
         """
         agents = self._agents(data, action)
@@ -92,8 +101,6 @@ class DistributedEvaluator:
         state = cold_state(self.held, self.shared.size)
         while True:
             sweep = step(agents, held, self.weights, state, self.admm.relaxation)
-            if not isinstance(sweep, Sweep):
-                raise SolverError(f"{self.problem.names[sweep[0]]}: {sweep[1].message}")
             state = sweep.state
             result = ADMMResult(state, sweep.solutions, Status.MAX_ITERATIONS, -1, np.zeros(0), np.zeros(0))
             yield self._evaluation(agents, result)
@@ -103,7 +110,9 @@ class DistributedEvaluator:
         given = [np.zeros(0)] * len(data) if action is None else action
         return [
             _Agent(horizon, program, d, a, program.cut.remaining(horizon.program(d, states), a))
-            for program, horizon, d, a in zip(self._programs[action is not None], self.horizons, data, given, strict=True)
+            for program, horizon, d, a in zip(
+                self._programs[action is not None], self.horizons, data, given, strict=True
+            )
         ]
 
     def _evaluation(self, agents: Sequence["_Agent"], result: ADMMResult) -> Evaluation:
@@ -131,7 +140,7 @@ class DistributedEvaluator:
 
 @dataclass(frozen=True, eq=False)
 class _LocalProgram:
-    """What an agent keeps between evaluations: dense matrices, and a solver for each scale of the penalty met so far."""
+    """What an agent keeps between evaluations: dense matrices, and a solver for each scale of the penalty met."""
 
     cut: Substitution
     held: Held

@@ -12,8 +12,7 @@ from scipy import sparse
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.layout import Layout, layout_of
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
-from dmpcrl_ctrl.network import Copy
+from dmpcrl_ctrl.model import AgentData, Coupling, LocalModel, MPCProblem
 from dmpcrl_ctrl.qp import QP
 
 
@@ -76,7 +75,7 @@ class Horizon:
         return g, float(constant)
 
     def _equalities(self, data: AgentData, states: Sequence[Array]) -> Array:
-        model, layout = self.model, self.layout
+        model = self.model
         known = data.disturbance @ model.E.T + model.b
         known[0] += model.A @ data.state
         for j, block in model.A_ij.items():
@@ -191,7 +190,7 @@ def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> 
     return blocks.matrix(shape)
 
 
-def _stacked(own: Array, others: dict[int, Array], layout: Layout, k: int) -> tuple[Index, Array]:
+def _stacked(own: Array, others: Coupling, layout: Layout, k: int) -> tuple[Index, Array]:
     """Positions of x(k) and of the copies that exist at stage k >= 1, and the matrix that acts on them."""
     at, block = [layout.x[k - 1]], [own]
     for copy, places in zip(layout.copies, layout.copied, strict=True):

@@ -4,9 +4,11 @@ Variables: x(1..N), u(0..N-1), one slack a priced bound row and stage, then the 
 components. x(0) = s_i and the neighbours' s_j are data and have no place here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Index
 from dmpcrl_ctrl.model import LocalModel, MPCProblem
@@ -76,24 +78,37 @@ def layout_of(problem: MPCProblem, i: int) -> Layout:
     shapes = [(N, model.n), (N, model.m), (N, len(priced))] + [(c.last_stage, len(c.columns)) for c in copies]
     (x, u, sigma, *copied), size = _consecutive(shapes)
     (dynamics, terminal), _ = _consecutive([(N, model.n), (model.n if model.terminal_equality else 0,)])
-    kinds = (
-        np.flatnonzero(~model.soft & _bounded(model)),
-        np.flatnonzero(model.soft & np.isfinite(model.lower)),
-        np.flatnonzero(model.soft & np.isfinite(model.upper)),
-        priced,
-        np.flatnonzero(np.isfinite(model.u_min) | np.isfinite(model.u_max)),
-        np.flatnonzero(np.isfinite(model.du_max)),
+    kinds = {
+        "hard": np.flatnonzero(~model.soft & _bounded(model)),
+        "soft_lower": np.flatnonzero(model.soft & np.isfinite(model.lower)),
+        "soft_upper": np.flatnonzero(model.soft & np.isfinite(model.upper)),
+        "slack": priced,
+        "input": np.flatnonzero(np.isfinite(model.u_min) | np.isfinite(model.u_max)),
+        "rate": np.flatnonzero(np.isfinite(model.du_max)),
+    }
+    blocks, inequalities = _consecutive([(N, len(components)) for components in kinds.values()])
+    rows = {kind: _rows(block, kinds[kind]) for kind, block in zip(kinds, blocks, strict=True)}
+    return Layout(
+        size=size,
+        horizon=N,
+        x=x,
+        u=u,
+        sigma=sigma,
+        priced=priced,
+        copies=copies,
+        copied=tuple(copied),
+        dynamics=dynamics,
+        terminal=terminal,
+        inequalities=inequalities,
+        **rows,
     )
-    blocks, inequalities = _consecutive([(N, len(components)) for components in kinds])
-    groups = [_rows(block, components) for block, components in zip(blocks, kinds, strict=True)]
-    return Layout(size, N, x, u, sigma, priced, copies, tuple(copied), dynamics, terminal, *groups, inequalities)
 
 
-def _bounded(model: LocalModel) -> np.ndarray:
+def _bounded(model: LocalModel) -> NDArray[np.bool_]:
     return np.isfinite(model.lower) | np.isfinite(model.upper)
 
 
-def _consecutive(shapes: list[tuple[int, ...]]) -> tuple[list[Index], int]:
+def _consecutive(shapes: Sequence[tuple[int, ...]]) -> tuple[list[Index], int]:
     """Number the entries of arrays of these shapes one after the other; also the total."""
     sizes = [int(np.prod(shape)) for shape in shapes]
     ends = np.cumsum(sizes)

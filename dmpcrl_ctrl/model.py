@@ -41,15 +41,17 @@ class LocalModel:
     E, b
         (n, d) and (n,): effect of the known disturbance, affine offset.
     Q, R, P
-        (n, n), (m, m), (n, n): weights of state, input and terminal state (default 0); symmetric, positive semidefinite.
+        (n, n), (m, m), (n, n): weights of state, input and terminal state (default 0), positive semidefinite.
     terminal_equality
         Demand x(N) = xbar(N).
     f, V0
         (n + m,) and float: linear stage cost (not discounted) and constant.
     C, C_ij, lower, upper, x_lb, x_ub
-        (p, n), {j: (p, n_j)}, (p,) each: bounds on C x(k+1) + sum_j C_ij x_j(k+1); x_lb, x_ub are offsets that learning moves.
+        (p, n), {j: (p, n_j)}, (p,) each: bounds on C x(k+1) + sum_j C_ij x_j(k+1); x_lb, x_ub are offsets that learning
+        moves.
     slack_weight, slack_quadratic
-        (p,) each: linear and quadratic price of a bound's violation; an infinite linear price makes the row hard (default).
+        (p,) each: linear and quadratic price of a bound's violation; an infinite linear price makes the row hard
+        (default).
     u_min, u_max, du_max
         (m,) each: input bounds and the largest change of an input from one sample to the next.
     x_setpoint, u_setpoint
@@ -134,7 +136,9 @@ class LocalModel:
     ) -> None:
         def put(name: str, value: ArrayLike | None, shape: tuple[int, ...], default: float = 0.0) -> None:
             free = name in _MAY_BE_INFINITE
-            object.__setattr__(self, name, checked(name, np.full(shape, default) if value is None else value, shape, free))
+            object.__setattr__(
+                self, name, checked(name, np.full(shape, default) if value is None else value, shape, free)
+            )
 
         def put_coupling(name: str, blocks: Mapping[int, ArrayLike] | None, rows: int) -> None:
             checked_blocks = {
@@ -256,15 +260,21 @@ class MPCProblem:
     def _check_couplings(self, i: int, model: LocalModel) -> None:
         for j in model.neighbours:
             if j == i or not 0 <= j < len(self.models):
-                raise ModelError(f"{self.names[i]} is coupled to agent {j}: expected one of 0..{len(self.models) - 1} other than {i}")
+                raise ModelError(
+                    f"{self.names[i]} is coupled to agent {j}: expected one of 0..{len(self.models) - 1} other than {i}"
+                )
             n_j = self.models[j].n
             for name, blocks in (("A_ij", model.A_ij), ("C_ij", model.C_ij), ("G_ij", model.G_ij)):
                 if j in blocks and blocks[j].shape[1] != n_j:
                     raise ModelError(
-                        f"{self.names[i]}: {name}[{j}] has shape {blocks[j].shape}, but {self.names[j]} has {n_j} states"
+                        f"{self.names[i]}: {name}[{j}] has shape {blocks[j].shape}, "
+                        f"but {self.names[j]} has {n_j} states"
                     )
             if any(not 0 <= c < n_j for c in model.declared.get(j, ())):
-                raise ModelError(f"{self.names[i]}: declared[{j}] = {model.declared[j]} leaves 0..{n_j - 1}, the states of {self.names[j]}")
+                raise ModelError(
+                    f"{self.names[i]}: declared[{j}] = {model.declared[j]} leaves 0..{n_j - 1}, "
+                    f"the states of {self.names[j]}"
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,7 +319,9 @@ def _require_semidefinite(name: str, weight: Array) -> None:
         return
     scale = max(float(np.abs(weight).max()), np.finfo(float).tiny)
     if np.abs(weight - weight.T).max() > 1e-10 * scale:
-        raise ModelError(f"{name} must be symmetric, it differs from its transpose by {np.abs(weight - weight.T).max():.3g}")
+        raise ModelError(
+            f"{name} must be symmetric, it differs from its transpose by {np.abs(weight - weight.T).max():.3g}"
+        )
     least = float(np.linalg.eigvalsh((weight + weight.T) / 2.0)[0])
     if least < -1e-9 * scale:
         raise ModelError(f"{name} must be positive semidefinite, its least eigenvalue is {least:.3g}")

@@ -92,7 +92,7 @@ class SharedStates:
         return len(self.owner)
 
     def shifted(self) -> Index:
-        """(Z,): for each entry the entry one stage later, or itself at the last stage: `z[shared.shifted()]` warm-starts."""
+        """(Z,): for each entry the one a stage later, or itself at the last: `z[shared.shifted()]` warm-starts."""
         same = (self.owner[1:] == self.owner[:-1]) & (self.column[1:] == self.column[:-1])
         return np.arange(self.size) + np.append(same, False)[: self.size]
 

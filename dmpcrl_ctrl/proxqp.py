@@ -4,6 +4,7 @@ ProxSuite has no wheel for Windows; :data:`AVAILABLE` says whether it is here.
 """
 
 import importlib.util
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class ProxQP:
         if not AVAILABLE:
             raise SolverError('proxsuite is not installed: pip install proxsuite, or choose solver="piqp" or "daqp"')
         self.tolerance = tolerance
-        self._workspace: object | None = None
+        self._workspace: Any = None
 
     @property
     def warm(self) -> bool:
@@ -70,7 +71,7 @@ class ProxQP:
         return _read(solver, proxqp.QPSolverOutput)
 
 
-def _read(solver: object, outputs: object) -> QPSolution:
+def _read(solver: Any, outputs: Any) -> QPSolution:
     result = solver.results
     status = {
         outputs.PROXQP_SOLVED: Status.OPTIMAL,

@@ -202,7 +202,16 @@ def substitution(H: Matrix, A: Matrix, C: Matrix, fixed: Index, rows: Index) -> 
     free = np.setdiff1d(np.arange(H.shape[0]), fixed)
     kept = C[rows]
     return Substitution(
-        fixed, free, rows, H[free][:, free], H[free][:, fixed], H[fixed][:, fixed], A[:, free], A[:, fixed], kept[:, free], kept[:, fixed]
+        fixed,
+        free,
+        rows,
+        H[free][:, free],
+        H[free][:, fixed],
+        H[fixed][:, fixed],
+        A[:, free],
+        A[:, fixed],
+        kept[:, free],
+        kept[:, fixed],
     )
 
 

@@ -5,7 +5,7 @@ ProxQP has been seen to call solvable programs infeasible, to run away from a wa
 next attempt is made: warm, cold, the other backends. What is left is settled by a linear program.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -24,7 +24,7 @@ _FALLBACKS = ("proxqp", "piqp", "daqp")
 
 @dataclass
 class Counts:
-    """How the answers came about: from the last active rows, by the solver, after a cold rebuild, by a fallback, or not."""
+    """How answers came about: from the last active rows, by the solver, after a rebuild, by a fallback, or not."""
 
     unchanged: int = 0
     solved: int = 0
@@ -69,12 +69,13 @@ class CheckedSolver:
             if self._holds(qp, solution):
                 self.counts.unchanged += 1
                 return solution
-        solution = self._attempts(qp)
-        if solution is None:
+        found = self._attempts(qp)
+        if found is None:
             self._last = None
             self.counts.failed += 1
-            return failed(qp, Status.PRIMAL_INFEASIBLE if least_violation(qp) > self.tolerance else Status.SOLVER_FAILED)
-        return solution
+            infeasible = least_violation(qp) > self.tolerance
+            return failed(qp, Status.PRIMAL_INFEASIBLE if infeasible else Status.SOLVER_FAILED)
+        return found
 
     def _attempts(self, qp: QP) -> QPSolution | None:
         was_warm = self._primary.warm
@@ -98,19 +99,17 @@ class CheckedSolver:
         return None
 
     def _polished(self, qp: QP, raw: QPSolution) -> QPSolution | None:
-        """The better of the raw and the polished point, if it passes; the status that the solver claims is not asked."""
+        """The polished or else the raw point, if it passes; the status that the solver claims is not asked."""
         if not (np.isfinite(raw.x).all() and np.isfinite(raw.equality_dual).all()):
             return None
         candidate = active_set(qp, raw)
         polished = candidate.solve(qp, raw)
         if self._holds(qp, polished):
             self._last = candidate
-            return QPSolution(
-                polished.x, polished.equality_dual, polished.lower_dual, polished.upper_dual, Status.OPTIMAL, raw.iterations
-            )
+            return replace(polished, iterations=raw.iterations)
         self._last = None
         if self._holds(qp, raw):
-            return QPSolution(raw.x, raw.equality_dual, raw.lower_dual, raw.upper_dual, Status.OPTIMAL, raw.iterations)
+            return replace(raw, status=Status.OPTIMAL)
         return None
 
     def _holds(self, qp: QP, solution: QPSolution) -> bool:
@@ -127,15 +126,14 @@ def least_violation(qp: QP) -> float:
     C = sparse.csc_array(qp.C)
     G = sparse.vstack([C[above], -C[below]])
     slack = sparse.csc_array(-np.ones((G.shape[0], 1)))
-    equalities = {}
-    if len(qp.b):
-        equalities = {"A_eq": sparse.hstack([sparse.csc_array(qp.A), sparse.csc_array((len(qp.b), 1))]), "b_eq": qp.b}
+    A = sparse.hstack([sparse.csc_array(qp.A), sparse.csc_array((len(qp.b), 1))])
     answer = linprog(
         np.append(np.zeros(v), 1.0),
         A_ub=sparse.hstack([G, slack]) if G.shape[0] else None,
         b_ub=np.concatenate([qp.upper[above], -qp.lower[below]]) if G.shape[0] else None,
         bounds=[(None, None)] * v + [(0.0, None)],
-        **equalities,
+        A_eq=A if len(qp.b) else None,
+        b_eq=qp.b if len(qp.b) else None,
     )
     return float(answer.fun) if answer.status == 0 else float("inf")
 

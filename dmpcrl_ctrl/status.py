@@ -1,4 +1,4 @@
-"""What became of a solve, and what a controller applied: enums that hold their own message and go into the log as integers."""
+"""What became of a solve, and what a controller applied: enums that hold their message, and integers in the log."""
 
 from enum import IntEnum
 
@@ -46,7 +46,6 @@ class Applied(IntEnum):
     FRESH = 0
     SHIFTED_PLAN = 1
     HELD = 2
-    SAFE_VALUE = 3
 
     @property
     def message(self) -> str:
@@ -57,6 +56,5 @@ class Applied(IntEnum):
 _APPLIED = {
     Applied.FRESH: "the plan computed at this instant",
     Applied.SHIFTED_PLAN: "the last plan, shifted by one stage",
-    Applied.HELD: "the last input, held: the last plan is used up",
-    Applied.SAFE_VALUE: "the safe value: there has been no plan yet",
+    Applied.HELD: "the last input, held: there is no plan, or it is used up",
 }

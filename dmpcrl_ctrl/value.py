@@ -1,7 +1,7 @@
 """V, Q and the policy of a network's MPC problem: what an evaluation is, whoever computes it.
 
-    V(s)    = min sum_i F_i   with x_i(0) = s_i;                  the policy is pi_i(s) = u_i(0)
-    Q(s, a) = the same with u_i(0) = a_i given and its bounds gone
+V(s)    = min sum_i F_i   with x_i(0) = s_i;                  the policy is pi_i(s) = u_i(0)
+Q(s, a) = the same with u_i(0) = a_i given and its bounds gone
 """
 
 from collections.abc import Sequence
@@ -123,8 +123,17 @@ def invalid_agent(data: Sequence[AgentData], action: Sequence[Array] | None) -> 
 
 
 def failed_evaluation(
-    agents: int, status: Status, culprit: int, primal: Array = np.zeros(0), dual: Array = np.zeros(0)
+    agents: int, status: Status, culprit: int, primal: Array | None = None, dual: Array | None = None
 ) -> Evaluation:
     """An evaluation that gave no numbers, and why."""
     nothing = np.full(agents, np.nan)
-    return Evaluation(status, culprit, float("nan"), nothing, nothing, primal_residuals=primal, dual_residuals=dual)
+    none = np.zeros(0)
+    return Evaluation(
+        status,
+        culprit,
+        float("nan"),
+        nothing,
+        nothing,
+        primal_residuals=none if primal is None else primal,
+        dual_residuals=none if dual is None else dual,
+    )

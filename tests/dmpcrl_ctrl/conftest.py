@@ -25,7 +25,8 @@ def everything() -> MPCProblem:
         A_ij={0: rng.normal(size=(3, 2)), 2: np.array([[0.3], [0.0], [-0.2]])},
         C=rng.normal(size=(3, 3)), lower=[-0.1, -np.inf, -50.0], upper=[0.1, 0.2, 50.0], x_lb=[-0.1, 0.0, 0.0],
         x_ub=[0.2, 0.1, 0.0], slack_weight=[3.0, 2.0, np.inf], slack_quadratic=[0.5, 0.0, 0.0],
-        G=rng.normal(size=(2, 3)), G_ij={0: rng.normal(size=(2, 2))}, Q_c=weight(2), u_min=[-1.0, -1.0], u_max=[1.0, 1.0],
+        G=rng.normal(size=(2, 3)), G_ij={0: rng.normal(size=(2, 2))}, Q_c=weight(2),
+        u_min=[-1.0, -1.0], u_max=[1.0, 1.0],
     )  # fmt: skip
     two = LocalModel(
         [[0.9]], [[1.0]], weight(1), weight(1), C=[[1.0]], C_ij={0: np.array([[0.5, 0.0]])}, lower=[-0.5], upper=[0.4],

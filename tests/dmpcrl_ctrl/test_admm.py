@@ -1,4 +1,4 @@
-"""ADMM on problems whose path is known in closed form, its healing of lost messages, and its verdict on contradictions."""
+"""ADMM on problems whose path is known in closed form; it heals, and it sees contradictions."""
 
 from dataclasses import dataclass, replace
 
@@ -36,8 +36,9 @@ def errors(agents: list[Scalar], weight: float, optimum: float, count: int) -> n
         sweep = step(agents, held, np.array([weight]), state, 1.0)
         assert isinstance(sweep, Sweep)
         state = sweep.state
-        found.append(np.sqrt(sum(float(y[0] + a.h * (optimum - a.c)) ** 2 / weight for y, a in zip(state.y, agents, strict=True))
-                             + len(agents) * weight * (state.z[0] - optimum) ** 2))  # fmt: skip
+        duals = [float(y[0] + a.h * (optimum - a.c)) for y, a in zip(state.y, agents, strict=True)]
+        primal = len(agents) * weight * (state.z[0] - optimum) ** 2
+        found.append(np.sqrt(sum(dual**2 for dual in duals) / weight + primal))
     return np.array(found)
 
 

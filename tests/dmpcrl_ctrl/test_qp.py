@@ -1,4 +1,4 @@
-"""The residuals are zero at known solutions and see every fault; a substitution changes neither value nor multipliers."""
+"""Residuals are zero at known solutions and see every fault; a substitution changes no value and no multiplier."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Solved problems, the same for every backend; bad input and failing solvers end in a named status, never in a number."""
+"""Solved problems for every backend; bad input and failing solvers end in a named status, never in a number."""
 
 from dataclasses import replace
 

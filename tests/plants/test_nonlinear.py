@@ -103,7 +103,7 @@ def test_the_method_can_be_chosen() -> None:
 
 
 def test_a_system_without_states_stays_without() -> None:
-    system = ct.nlsys(None, lambda t, x, u, params: [2.0 * u[0]], inputs=1, outputs=1, states=0, dt=0)
+    system = ct.nlsys(None, lambda t, x, u, params: [2.0 * u[0]], inputs=1, outputs=1, dt=0)
     plant = NonlinearDynamics(system, None, {}, str)
     empty: Array = np.zeros(0)
     assert plant.advance(empty, Fraction(1), ONE, ZERO).shape == (0,)

@@ -41,9 +41,9 @@ def test_what_has_no_limit_is_free() -> None:
 @pytest.mark.parametrize(
     ("read", "value", "message"),
     [
-        (vector, [1.0], r"x has shape \(1,\), expected \(2,\) \(for dtheta_1, domega_1\)"),
+        (vector, [1.0], r"x has shape \(1,\), expected \(2\) \(for dtheta_1, domega_1\)"),
         (vector, [1.0, np.nan], r"x\[1\] is nan"),
-        (vector, {"dtheta1": 1.0}, "x: signal 'dtheta1' does not exist; did you mean 'dtheta_1'?"),
+        (vector, {"dtheta1": 1.0}, "x: signal 'dtheta1' does not exist; did you mean 'dtheta_1'"),
         (weight, np.eye(3), r"x has shape \(3, 3\), expected \(2, 2\)"),
         (weight, [1.0, -1.0], "x of 'domega_1' must not be negative, got -1"),
         (weight, np.diag([1.0, -1.0]), "x of 'domega_1' must not be negative, got -1"),
@@ -54,7 +54,7 @@ def test_what_has_no_limit_is_free() -> None:
         (limits, {"dtheta_1": (np.nan, 1.0)}, "must be a pair"),
         (limits, {"dtheta_1": 3.0}, "must be a pair"),
         (limits, {"dtheta_1": (np.inf, np.inf)}, "must be a pair"),
-        (limits, {"omega_1": (0.0, 1.0)}, "x: signal 'omega_1' does not exist; did you mean 'domega_1'?"),
+        (limits, {"omega_1": (0.0, 1.0)}, "x: signal 'omega_1' does not exist; did you mean 'domega_1'"),
         (rates, {"dtheta_1": 0.0}, "x of 'dtheta_1' must be positive, got 0.0"),
         (rates, {"dtheta_1": np.nan}, "x of 'dtheta_1' must be positive, got nan"),
     ],

@@ -1,0 +1,33 @@
+"""What `list` shows: every kind with a line, experiments with their titles, nothing else that ends in .toml."""
+
+from pathlib import Path
+
+from dmpcrl_ctrl.validation.catalogue import entries
+from dmpcrl_ctrl.validation.sections import Experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_kind_has_its_line() -> None:
+    groups = dict(entries(ROOT))
+    kinds = {"Plants": "plant", "Controllers": "controller"}
+    for heading, key in kinds.items():
+        union = Experiment.model_fields[key].annotation
+        known = [kind.model_fields["kind"].annotation.__args__[0] for kind in union.__args__]  # type: ignore[union-attr]
+        assert [name for name, _ in groups[heading]] == known
+        assert all(20 < len(line) < 110 for _, line in groups[heading])
+
+
+def test_every_example_is_listed_with_its_title() -> None:
+    listed = dict(dict(entries(ROOT))["Experiments"])
+    assert set(listed) == {str(path) for path in (ROOT / "examples").glob("*.toml")}
+    assert listed[str(ROOT / "examples" / "chain.toml")] == "Three-agent chain under nominal distributed MPC"
+
+
+def test_other_files_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n', encoding="utf-8")
+    (tmp_path / "broken.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000, encoding="utf-8")
+    ((name, line),) = dict(entries(tmp_path))["Experiments"]
+    assert name == "none"
+    assert str(tmp_path) in line

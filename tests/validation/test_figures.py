@@ -1,0 +1,23 @@
+"""The pictures of a run: all that the log has data for, none that it has not."""
+
+from xml.etree import ElementTree
+
+from dmpcrl_ctrl.validation.figures import pictures
+from tests.validation.conftest import ShortRun
+
+
+def test_a_distributed_run_has_all_pictures(short_run: ShortRun) -> None:
+    drawn = pictures(short_run.run)
+    keys = [picture.key for picture in drawn]
+    assert keys == ["states", "inputs", "disturbances", "cost", "residuals-mpc", "central-mpc", "solve-time-mpc"]
+    texts = {picture.key: "".join(ElementTree.fromstring(picture.svg).itertext()) for picture in drawn}
+    for name in (*short_run.run.state_names, "domega [rad/s]", "time [s]"):
+        assert name in texts["states"]
+    for name in short_run.run.input_names:
+        assert name in texts["inputs"]
+    assert "ADMM iteration" in texts["residuals-mpc"]
+    assert "sample time 1000 ms" in texts["solve-time-mpc"]
+
+
+def test_pictures_come_out_the_same_every_time(short_run: ShortRun) -> None:
+    assert [p.svg for p in pictures(short_run.run)] == [p.svg for p in pictures(short_run.run)]

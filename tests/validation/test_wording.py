@@ -1,0 +1,79 @@
+"""Words for numbers: the failures are told with their reason, the healthy case in one breath."""
+
+import pytest
+
+from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary, Violation
+from dmpcrl_ctrl.validation.wording import findings, number, seconds, table
+
+
+def controller(**changes: object) -> ControllerSummary:
+    values: dict[str, object] = {
+        "samples": 10,
+        "sample_time": 1.0,
+        "statuses": {"optimal": 10},
+        "applied": {"fresh": 10},
+        "culprits": {},
+        "first_failure": None,
+        "solve_time": Spread(0.01, 0.02, 0.05),
+        "iterations": None,
+        "primal_residual": None,
+        "dual_residual": None,
+        "central_difference": None,
+    }
+    return ControllerSummary(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def summary(one: ControllerSummary, violations: dict[str, Violation] | None = None) -> Summary:
+    violated = max((v.samples for v in (violations or {}).values()), default=0)
+    return Summary(10.0, 10, 3.5, 0.35, {"a": 3.5}, violated, violations or {}, 2, {}, {"eta": 0.0248777962619}, {"mpc": one})
+
+
+def test_a_healthy_run() -> None:
+    said = findings(summary(controller()))
+    assert [finding.tone for finding in said] == ["good", "good", "good"]
+    assert "solved its problem at all 10 samples" in said[0].text
+    assert said[1].text == "The slowest solve took 50 ms, 5 % of the sample time."
+    assert said[2].text == "No state left its limits."
+
+
+def test_a_run_with_failures_says_why_when_whose_and_what_instead() -> None:
+    broken = controller(
+        statuses={"optimal": 7, "consensus_stalled": 3},
+        applied={"fresh": 7, "shifted_plan": 2, "held": 1},
+        culprits={"area_2": 3},
+        first_failure=4.0,
+    )
+    said = findings(summary(broken, {"x": Violation(2, 0.25)}))
+    assert said[0].tone == "bad"
+    for words in ("3 of 10 solves failed", "consensus stalled 3×", "t = 4 s", "area_2 3×", "shifted by one stage (2×)", "(1×)"):
+        assert words in said[0].text
+    assert said[-1].text == "A state was outside its limits at 2 of 11 instants; worst x, by 0.25."
+
+
+def test_a_solve_that_takes_longer_than_a_sample_is_bad() -> None:
+    said = findings(summary(controller(solve_time=Spread(0.5, 0.9, 1.2))))
+    assert [finding.tone for finding in said if "slowest" in finding.text] == ["bad"]
+
+
+def test_the_table_shows_indices_in_full_and_only_what_there_is() -> None:
+    rows = {row.label: row for row in table(summary(controller()))}
+    assert rows["eta"].value == "0.0248777962619"
+    assert rows["solve time"].value == "10 ms · 20 ms · 50 ms"
+    assert rows["status optimal"].remark == "solved to tolerance"
+    assert not any("ADMM" in label or "central" in label for label in rows)
+
+
+def test_a_spread_without_width_is_one_number() -> None:
+    rows = {row.label: row.value for row in table(summary(controller(iterations=Spread(50, 50, 50))))}
+    assert rows["ADMM iterations"] == "50"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2e-5, "20 µs"), (0.0123, "12.3 ms"), (2.5, "2.5 s"), (0.999e-3, "999 µs")]
+)
+def test_durations_have_a_fitting_unit(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+def test_numbers_are_short() -> None:
+    assert number(1 / 3) == "0.333333"
