@@ -88,7 +88,7 @@ class Block(Protocol):
             (len(inputs),); with `preview` > 0 (preview + 1, len(inputs)), where row j is what is known now about j
             samples ahead (set points and measured disturbances; what is fed back repeats its value of now).
         applied
-            (len(outputs),): the outputs as in effect just before this instant, after saturation; at first the initial input.
+            (len(outputs),): the outputs in effect just before this instant, after saturation; first the initial input.
         cost
             (M,): cost by agent of the last sample (state then, input as applied from then on); zeros at the first.
 

@@ -1,6 +1,6 @@
 """Every signal of a closed loop that anyone may read, with its cell on the board, to be found by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,7 +87,7 @@ class SignalTable:
             raise WiringError(unknown(name, [signal.qualified for signal in self.signals], f"{reader}: signal"))
         return _only(list(found.values()), reader)
 
-    def offered(self, name: str, reader: str, scope: str | None) -> Signal | None:
+    def offered(self, name: str, reader: str, scopes: Mapping[str, str | None]) -> Signal | None:
         """What block `reader` gets when it asks for `name`; None where nobody offers it.
 
         Parameters
@@ -96,15 +96,16 @@ class SignalTable:
             With or without its owner.
         reader
             The block, whose own outputs are not offered to it.
-        scope
-            The only plant whose signals count; None: all.
+        scopes
+            Block -> the only plant that it has to do with, where there is one.
         """
+        scope = scopes.get(reader)
         offers = [
             signal
             for signal in self.signals
             if name in (signal.name, signal.qualified)
             and signal.owner != reader
-            and (scope in (None, signal.owner) or signal.kind == "block")
+            and (scope is None or scope == scopes.get(signal.owner, scope if signal.kind == "block" else signal.owner))
         ]
         best = min((_RANK[signal.kind] for signal in offers), default=None)
         chosen = {signal.cell: signal for signal in offers if _RANK[signal.kind] == best}
@@ -130,8 +131,8 @@ class SignalTable:
         own = plant.state_of_output[plant.output_names.index(signal.name)]
         if signal.name in plant.state_names and (own is None or plant.state_names[own] != signal.name):
             raise WiringError(
-                f"{reader}.{signal.name}: output {signal.label} is called like a state but is not that state; rename it, or "
-                f"say connections={{'{reader}.{signal.name}': '{signal.label}'}}"
+                f"{reader}.{signal.name}: output {signal.label} is called like a state but is not that state; "
+                f"rename it, or say connections={{'{reader}.{signal.name}': '{signal.label}'}}"
             )
 
 
@@ -145,8 +146,10 @@ def _only(signals: list[Signal], reader: str) -> Signal:
 def _signals_of(plant: Plant, cells: tuple[slice, ...]) -> Iterator[Signal]:
     outputs, inputs, disturbances, setpoints = cells
     yield from _named(plant.name, plant.output_names, outputs, "output")
+    answered = set(plant.output_names)
     for k, state in enumerate(plant.state_of_output):
-        if state is not None and plant.state_names[state] not in plant.output_names:
+        if state is not None and plant.state_names[state] not in answered:
+            answered.add(plant.state_names[state])
             label = f"{plant.name}.{plant.output_names[k]}"
             yield Signal(plant.name, plant.state_names[state], outputs.start + k, "output", label)
     yield from _named(plant.name, plant.input_names, inputs, "input")

@@ -106,8 +106,8 @@ def wire(who: Participants, connections: Connections | None = None) -> Wiring:
     who
         Plants and blocks.
     connections
-        Where names do not say enough: "owner.signal" of a reader -> "owner.signal" that it reads, or None for a constant
-        zero; or the name of a block -> the name of the only plant that it has to do with.
+        Where names do not say enough: "owner.signal" of a reader -> "owner.signal" that it reads, or None for a
+        constant zero; or the name of a block -> the name of the only plant that it has to do with.
 
     Raises
     ------
@@ -121,10 +121,7 @@ def wire(who: Participants, connections: Connections | None = None) -> Wiring:
     _require_no_loop(who.plants, drivers)
     _require_sampled(who.plants, drivers)
     sources = [_sources(block, who.plants, table, links) for block in who.blocks]
-    plants = tuple(
-        PlantPorts(*table.cells[plant.name], _positions(driver))
-        for plant, driver in zip(who.plants, drivers, strict=True)
-    )
+    plants = tuple(_plant_ports(p.name, driver, table) for p, driver in zip(who.plants, drivers, strict=True))
     blocks = tuple(
         _block_ports(block, source, table, drivers, plants) for block, source in zip(who.blocks, sources, strict=True)
     )
@@ -157,12 +154,15 @@ def _driver(who: Participants, plant: int, name: str, table: SignalTable, links:
     offers = [
         signal
         for signal in table.signals
-        if signal.drives and signal.owner != own and signal.name in (name, reader) and links.get(signal.owner, own) == own
+        if signal.drives
+        and signal.owner != own
+        and signal.name in (name, reader)
+        and links.get(signal.owner, own) == own
     ]
     if not offers:
         known = [signal.name for signal in table.signals if signal.kind == "block"]
-        near = unknown(name, known, "an output")
-        raise WiringError(f"{reader}: nothing drives this input ({near}); connections={{{reader!r}: None}} holds it at 0")
+        near = unknown(name, known, "block output")
+        raise WiringError(f"nothing drives {reader}: {near} (connections={{{reader!r}: None}} holds the input at zero)")
     if len({signal.cell for signal in offers}) > 1:
         names = " and ".join(signal.qualified for signal in offers)
         raise WiringError(f"{reader}: {names} drive the same input; choose one in connections")
@@ -179,7 +179,7 @@ def _sources(block: TimedBlock, plants: Sequence[Plant], table: SignalTable, lin
             source = links[reader]
             found.append(GROUND if source is None else table.named(source, reader))
             continue
-        signal = table.offered(name, block.name, scope)
+        signal = table.offered(name, block.name, links)
         if signal is not None:
             found.append(signal)
         elif any(name in plant.state_names for plant in plants if scope in (None, plant.name)):
@@ -189,9 +189,15 @@ def _sources(block: TimedBlock, plants: Sequence[Plant], table: SignalTable, lin
     if unmeasured:
         names = ", ".join(repr(name) for name in unmeasured)
         raise WiringError(
-            f"{block.name}: no output is the state {names}; measure it, or add an Observer block that puts out its estimate"
+            f"{block.name}: no output is the state {names}; "
+            "measure it, or add an Observer block that puts out an estimate under that name"
         )
     return found
+
+
+def _plant_ports(plant: str, driver: list[Signal], table: SignalTable) -> PlantPorts:
+    outputs, inputs, disturbances, setpoints = table.cells[plant]
+    return PlantPorts(outputs, inputs, disturbances, setpoints, _positions(driver))
 
 
 def _block_ports(
@@ -263,7 +269,7 @@ def _require_no_loop(plants: Sequence[Plant], drivers: list[list[Signal]]) -> No
         TopologicalSorter(driven_by).prepare()
     except CycleError as error:
         cycle = " -> ".join(reversed(error.args[1]))
-        raise WiringError(f"algebraic loop of continuous plants: {cycle}; put a state or a sample in between") from error
+        raise WiringError(f"algebraic loop of continuous plants: {cycle}; put a state or a sample between") from error
 
 
 def _require_sampled(plants: Sequence[Plant], drivers: list[list[Signal]]) -> None:
@@ -273,8 +279,8 @@ def _require_sampled(plants: Sequence[Plant], drivers: list[list[Signal]]) -> No
         for k, signal in enumerate(driver):
             if plant.sample_time is None and signal.kind == "output" and kinds[signal.owner] is None:
                 raise WiringError(
-                    f"{signal.label} drives {plant.name}.{plant.input_names[k]}, and both are continuous: join the systems "
-                    "with control.interconnect into one plant, which is exact (only sampled signals connect plants)"
+                    f"{signal.label} drives {plant.name}.{plant.input_names[k]}, and both are continuous: join the "
+                    "systems with control.interconnect into one plant (only sampled signals connect plants exactly)"
                 )
 
 

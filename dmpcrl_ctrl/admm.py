@@ -26,6 +26,7 @@ from dmpcrl_ctrl.status import Status
 _WINDOW = 50
 _STEADY = 1e-3
 _CONVERGED = 1e-9
+_BALANCE_AT = (10, 20, 30, 50, 100, 200, 400, 800, 1600)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class ADMMOptions:
         Over-relaxation in [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z.
     balance_at
         Iterations after which the whole penalty is scaled to bring primal and dual residual, each relative to what it
-        compares, to one size; () keeps it as it is. Finitely many, so that convergence is that of a fixed penalty.
+        compares, to one size. Finitely many, so that convergence is that of a fixed penalty. None: a schedule of the
+        package for the automatic penalty, and () for a given one.
     warm_start
         Start from the last result of the controller, shifted by one stage.
 
@@ -60,7 +62,7 @@ class ADMMOptions:
     tolerance: float | None = None
     penalty: float | str = "auto"
     relaxation: float = 1.0
-    balance_at: tuple[int, ...] = (10, 20, 30, 50, 100, 200, 400, 800, 1600)
+    balance_at: tuple[int, ...] | None = None
     warm_start: bool = True
 
     def __post_init__(self) -> None:
@@ -168,6 +170,8 @@ def iterate(
     """Run ADMM from `state`; `weights` (Z,) is the diagonal of W, equal for all copies of a number."""
     history: list[tuple[float, float]] = []
     watch = _Watch()
+    automatic = _BALANCE_AT if options.penalty == "auto" else ()
+    balance_at = automatic if options.balance_at is None else options.balance_at
     for t in range(options.iterations):
         try:
             sweep = step(agents, held, weights, state, options.relaxation)
@@ -178,8 +182,8 @@ def iterate(
         status = _verdict(sweep, history[-1], t + 1, watch, options)
         if status is not None:
             break
-        if t + 1 in options.balance_at:
-            state = replace(state, factor=_balanced(sweep, weights, options.tolerance or _CONVERGED))
+        if t + 1 in balance_at:
+            state = replace(state, factor=_balanced(sweep, held, weights, options.tolerance or _CONVERGED))
     assert status is not None  # the last iteration always has a verdict
     culprit = -1 if status.ok else _most_at_odds(sweep.gaps, held, weights)
     return _result(state, sweep.solutions, status, culprit, history)
@@ -277,18 +281,22 @@ def _most_at_odds(gaps: Sequence[Array], held: Sequence[Held], weights: Array) -
     return int(np.argmax([np.linalg.norm(weights[h.shared] * gap) for h, gap in zip(held, gaps, strict=True)]))
 
 
-def _balanced(sweep: Sweep, weights: Array, converged: float) -> float:
-    """The next factor of W: times the root of the ratio of the relative residuals, as a power of two within 1/8 and 8.
+def _balanced(sweep: Sweep, held: Sequence[Held], weights: Array, converged: float) -> float:
+    """The next factor of W: times the ratio of |xt - S z| to |S (z - z_before)|, a power of two within 1/8 and 8.
 
-    Left alone where both residuals have converged (their ratio is noise then), and kept within 2^-20 and 2^20.
+    Both are states, measured in the norm of W, so that no unit of a multiplier enters: agents that follow each other at
+    once but creep need less weight, agents that stay apart need more. Left alone where both have converged (their ratio
+    is noise then), and kept within 2^-20 and 2^20.
     """
-    state, tiny = sweep.state, np.finfo(float).tiny
-    primal = _largest(sweep.gaps) / max(_largest([state.z]), tiny)
-    dual = _largest([sweep.moved]) / max(_largest(state.y), 1e-1 * _largest([state.factor * weights * state.z]), tiny)
-    if max(primal, dual) <= converged:
-        return state.factor
-    exponent = 0.5 * np.log2(max(primal, converged) / max(dual, converged))
-    return float(np.clip(state.factor * 2.0 ** np.clip(np.round(exponent), -3, 3), 2.0**-20, 2.0**20))
+    apart = moved = 0.0
+    for h, gap in zip(held, sweep.gaps, strict=True):
+        apart += float(weights[h.shared] @ gap**2)
+        moved += float(sweep.moved[h.shared] ** 2 @ (1.0 / weights[h.shared])) / sweep.state.factor**2
+    floor = converged**2 * float(weights @ sweep.state.z**2)
+    if max(apart, moved) <= floor:
+        return sweep.state.factor
+    exponent = 0.5 * np.log2(max(apart, floor) / max(moved, floor))
+    return float(np.clip(sweep.state.factor * 2.0 ** np.clip(np.round(exponent), -3, 3), 2.0**-20, 2.0**20))
 
 
 def _largest(parts: Sequence[Array]) -> float:

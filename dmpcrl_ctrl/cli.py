@@ -134,5 +134,6 @@ def _show(outcome: "Outcome", title: str) -> None:
     for row in table(outcome.summary):
         shown.add_row(Text(row.label), Text(row.value), Text(row.remark))
     console.print(shown)
+    typer.echo("a · b · c: median, 95th percentile, largest over the samples")
     for path in (outcome.log, outcome.numbers, outcome.page):
         typer.echo(str(path))

@@ -14,25 +14,35 @@ from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.network import SharedStates
 
 
+_CAP = 1e4
+
+
 def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared: SharedStates) -> Array:
     """(Z,): W = w gamma^k, with one w a shared component.
 
     w = sqrt(a max(b, a / 1000)): a is the least curvature of the owner's cost along the component's trajectory, b the
     largest curvature that a holder's cost has in its copy, with its inputs at their best. Inequalities are left out.
+    A component that its owner's inputs hardly reach has no bounded a: it is capped by the direct cost on it and by b.
     """
     owners: dict[tuple[int, int], float] = {}
+    direct: dict[tuple[int, int], float] = {}
     holders: dict[tuple[int, int], float] = {}
     for i, (horizon, h) in enumerate(zip(horizons, held, strict=True)):
         H_uu_inverse, E, H_c = _condensed(horizon)
         for key, at in _components(shared, h):
             if key[0] == i:
                 reach = E[at] @ H_uu_inverse @ E[at].T
-                owners[key] = 1.0 / max(float(np.linalg.eigvalsh(reach)[-1]), np.finfo(float).tiny)
+                owners[key] = 1.0 / max(float(np.linalg.eigvalsh(reach)[-1]), 1e-100)
+                direct[key] = float(abs(horizon.H[np.ix_(at, at)]).max())
             else:
                 copies = at - horizon.layout.size + len(H_c)
                 curvature = float(np.linalg.eigvalsh(H_c[np.ix_(copies, copies)])[-1])
                 holders[key] = max(holders.get(key, 0.0), curvature)
-    weights = {key: np.sqrt(a * max(holders[key], a / 1000.0)) for key, a in owners.items()}
+    weights = {}
+    for key, a in owners.items():
+        b = holders[key]
+        a = min(a, _CAP * max(b, direct[key])) or 1.0
+        weights[key] = np.sqrt(a * max(b, a / 1000.0))
     w = np.array([weights[int(j), int(c)] for j, c in zip(shared.owner, shared.column, strict=True)])
     return w * (horizons[0].weights[shared.stage] if shared.size else 1.0)
 

@@ -21,7 +21,7 @@ from dmpcrl_ctrl.value import agent_data
 ITERATIONS, STATES = 100, 20
 PUBLISHED = {1: 0.429, 2: 5.92e-2, 5: 1.30e-2, 10: 1.42e-4, 20: 8.18e-8, 30: 8.24e-11, 40: 7.2e-13, 100: 7.0e-13}
 SCHEMES = {
-    "published penalty 0.5": ADMMOptions(penalty=0.5, balance_at=()),
+    "published penalty 0.5": ADMMOptions(penalty=0.5),
     "automatic penalty": ADMMOptions(),
 }
 

@@ -87,7 +87,8 @@ class Steps(Source):
         object.__setattr__(self, "values", tuple(self.values))
         if len(self.times) != len(self.values):
             raise SourceError(f"Steps needs one value a time, got {len(self.times)} times, {len(self.values)} values")
-        _require_finite(self, initial=self.initial, **{f"values[{k}]": v for k, v in enumerate(self.values)})
+        _require_finite(self, initial=self.initial)
+        _require_finite_values(self, self.values)
         instants = self.instants()
         for earlier, later in pairwise(instants):
             if later <= earlier:
@@ -153,7 +154,8 @@ class Sampled(Source):
             raise SourceError("Sampled needs at least one value")
         if self.after not in ("hold", "error"):
             raise SourceError(f"Sampled: after must be 'hold' or 'error', got {self.after!r}")
-        _require_finite(self, initial=self.initial, **{f"values[{k}]": v for k, v in enumerate(self.values)})
+        _require_finite(self, initial=self.initial)
+        _require_finite_values(self, self.values)
         _period(self, self.sample_time)
 
     def instants(self) -> tuple[Fraction, ...]:
@@ -258,6 +260,12 @@ def _require_finite(source: Source, **values: float) -> None:
     for name, value in values.items():
         if not np.isfinite(value):
             raise SourceError(f"{type(source).__name__}: {name} must be a finite number, got {value}")
+
+
+def _require_finite_values(source: Source, values: tuple[float, ...]) -> None:
+    bad = np.flatnonzero(~np.isfinite(np.asarray(values, dtype=np.float64)))
+    if bad.size:
+        _require_finite(source, **{f"values[{bad[0]}]": values[bad[0]]})
 
 
 def _seconds(source: Source, name: str, value: Seconds) -> Fraction:

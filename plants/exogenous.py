@@ -12,6 +12,7 @@ from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.errors import ModelError, PlantError, SourceError
 from dmpcrl_ctrl.plants.bound_source import BoundSource, child_seed, earliest
 from dmpcrl_ctrl.plants.disturbance import Constant, Source, as_source
+from dmpcrl_ctrl.plants.exact_time import ticks_per_second
 from dmpcrl_ctrl.plants.partition import SignalNames
 from dmpcrl_ctrl.plants.signals import unknown
 
@@ -89,6 +90,10 @@ class Surroundings:
     def instants(self) -> tuple[Fraction, ...]:
         """Seconds that a clock has to hit, ascending."""
         return tuple(sorted({t for source in (*self.disturbances, *self.references) for t in source.instants()}))
+
+    def initial_setpoint(self) -> Array:
+        """(n + m,): set points at time zero."""
+        return self.bind(ticks_per_second(self.instants()), np.random.SeedSequence(0)).setpoints(0)
 
     def bind(self, base: int, seed: np.random.SeedSequence) -> Exogenous:
         """Put everything on a clock of `base` ticks per second.

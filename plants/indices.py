@@ -7,10 +7,10 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.plants.trajectory import Trajectory
 
-Index = Callable[[Trajectory], float]
+PerformanceIndex = Callable[[Trajectory], float]
 
 
-def mean_deviation_cost(Q: Array, R: Array) -> Index:
+def mean_deviation_cost(Q: Array, R: Array) -> PerformanceIndex:
     """Mean over k = 0..K-1 of |x(k) - xbar(k)|^2_Q + |u(k) - ubar(k)|^2_R: the benchmark's eta.
 
     Set points are those just after time k, so that a load that steps at k counts at k.
@@ -35,7 +35,7 @@ def mean_deviation_cost(Q: Array, R: Array) -> Index:
     return eta
 
 
-def mean_tie_exchange(flows: Array) -> Index:
+def mean_tie_exchange(flows: Array) -> PerformanceIndex:
     """Mean over k = 0..K-1 of the energy moved over all ties in sample k, sum |P_ij (dtheta_i - dtheta_j)| Ts: Phi.
 
     Parameters

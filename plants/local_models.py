@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, solve_discrete_are, solve_discrete_lyapunov
@@ -11,7 +12,7 @@ from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plants.partition import Partition, SignalNames
 from dmpcrl_ctrl.plants.prediction import AgentDynamics
-from dmpcrl_ctrl.plants.signals import Named, prices, weight
+from dmpcrl_ctrl.plants.signals import Named, prices, unknown, weight
 from dmpcrl_ctrl.plants.task import Task
 
 
@@ -41,6 +42,14 @@ class MPCOptions:
     Q: Named | None = None
     R: Named | None = None
     discount: float = 1.0
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], plant: str) -> "MPCOptions":
+        """Options by name; ModelError where there is no such option."""
+        for option in given:
+            if option not in cls.__annotations__:
+                raise ModelError(unknown(option, cls.__annotations__, f"{plant}: MPC option"))
+        return cls(**given)
 
     def __post_init__(self) -> None:
         if self.terminal not in ("none", "cost", "equality"):

@@ -12,16 +12,16 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import ModelError, PlantError
 from dmpcrl_ctrl.plants.disturbance import Source
 from dmpcrl_ctrl.plants.dynamics import Dynamics
-from dmpcrl_ctrl.plants.exact_time import exact_seconds, ticks_per_second
+from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.exogenous import Exogenous, surroundings
+from dmpcrl_ctrl.plants.indices import PerformanceIndex
 from dmpcrl_ctrl.plants.local_models import LocalModels, MPCOptions, build_local_models
 from dmpcrl_ctrl.plants.partition import Agent, make_partition, split_signals
 from dmpcrl_ctrl.plants.prediction import AffineModel, agent_dynamics, whole
 from dmpcrl_ctrl.plants.prediction import operating_point as operating_point_of
-from dmpcrl_ctrl.plants.signals import Named, limits, plant_name, prices, rates, unknown, vector, weight
+from dmpcrl_ctrl.plants.signals import Named, limits, plant_name, prices, rates, vector, weight
 from dmpcrl_ctrl.plants.systems import accepted, dynamics_of, output_structure, with_same_signals
 from dmpcrl_ctrl.plants.task import Task
-from dmpcrl_ctrl.plants.trajectory import Trajectory
 
 StageCost = Callable[[Array, Array, Array, Array], Array]
 
@@ -117,7 +117,7 @@ class Plant:
         violation_weight: float | Named = 0.0,
         operating_point: Sequence[Named] | None = None,
         prediction: ct.InputOutputSystem | None = None,
-        indices: Mapping[str, Callable[[Trajectory], float]] | None = None,
+        indices: Mapping[str, PerformanceIndex] | None = None,
         extra_stage_cost: StageCost | None = None,
         units: Mapping[str, str] | None = None,
         integrator: Mapping[str, Any] | None = None,
@@ -221,7 +221,8 @@ class Plant:
             return np.array(x, dtype=np.float64)
         slope = self._inputs.merged(0.0, 0.0 if d_slope is None else d_slope)
         try:
-            x1 = self._dynamics.advance(x, span, w, slope, start)
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what overflows is named below
+                x1 = self._dynamics.advance(x, span, w, slope, start)
         except PlantError as error:
             raise PlantError(f"{self.name}: {error}") from error
         if not np.isfinite(x1).all():
@@ -261,9 +262,8 @@ class Plant:
         """
         n = len(self.state_names)
         states, inputs = self._task.state_cost(x, setpoint[:n]), self._task.input_cost(u, setpoint[n:])
-        cost = np.array(
-            [states[i].sum() + inputs[k].sum() for i, k in zip(self.state_index, self.input_index, strict=True)]
-        )
+        shares = zip(self.state_index, self.input_index, strict=True)
+        cost = np.array([states[own].sum() + inputs[held].sum() for own, held in shares])
         if self.extra_stage_cost is None:
             return cost
         return cost + self.extra_stage_cost(x, u, setpoint, np.zeros(len(self.disturbance_names)) if d is None else d)
@@ -299,16 +299,12 @@ class Plant:
         own = self._predicted.sample_time
         if own is not None and exact_seconds(sample_time) != own:
             raise ModelError(
-                f"{self.name}: the model is discrete with a sample time of {float(own):g} s, got {sample_time} s"
+                f"{self.name}: the model has a sample time of its own, {float(own):g} s; got {sample_time} s"
             )
-        for option in mpc:
-            if option not in MPCOptions.__annotations__:
-                raise ModelError(unknown(option, MPCOptions.__annotations__, f"{self.name}: MPC option"))
-        options = MPCOptions(**mpc)
+        options = MPCOptions.of(mpc, self.name)
         partition = self._partition if hold == "area" else whole(self._names, self.name)
         dynamics = agent_dynamics(self._model, partition, float(sample_time) if own is None else None)
-        base = ticks_per_second(self._surroundings.instants())
-        setpoint = self._surroundings.bind(base, np.random.SeedSequence(0)).setpoints(0)
+        setpoint = self._surroundings.initial_setpoint()
         return build_local_models(dynamics, partition, self._task, setpoint, self._names, float(sample_time), options)
 
     def _merged(self, u: Array, d: Array | None, time: float) -> Array:

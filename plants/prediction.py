@@ -1,6 +1,6 @@
 """From a plant's linear model to the agents' prediction models over one sample.
 
-Two discretisations exist, and they differ (on the Hycon2 network by up to 1.4 in an entry):
+Two discretisations exist, and they differ (on the Hycon2 network at 1 s by more than 1 in an entry):
 
 - per area: an agent discretises its own dynamics with everything that comes from outside held over the sample, its
   neighbours' states included: [A_ii | B_i A_ij E_i]. Sparse: it keeps the coupling graph.

@@ -71,7 +71,12 @@ def with_same_signals(system: object, model: ct.InputOutputSystem, plant: str) -
 
 
 def sample_time_of(system: ct.InputOutputSystem, plant: str) -> Fraction | None:
-    """Sample time in seconds, None for a continuous system; PlantError where the system does not say which it is."""
+    """Sample time in seconds, None for a continuous system; PlantError where the system does not say which it is.
+
+    A gain without states works in any time; python-control gives it none (dt=None), and here it is continuous.
+    """
+    if system.dt is None and not system.nstates:
+        return None
     if system.dt is None:
         raise PlantError(
             f"{plant}: the system has no time base (dt=None); give dt=0 for continuous, or its sample time"

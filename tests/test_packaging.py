@@ -66,13 +66,13 @@ def python_of(environment: Path) -> Path:
 def test_the_wheel_holds_one_name_and_all_of_it(dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    version = dmpcrl_ctrl.__version__
+    version, checkout = dmpcrl_ctrl.__version__, dist.parent
     assert {name.split("/")[0] for name in names} == {"dmpcrl_ctrl", f"dmpcrl_ctrl-{version}.dist-info"}
     sources = {
-        path.relative_to(ROOT).as_posix() if folder == "dmpcrl_ctrl" else f"dmpcrl_ctrl/{path.relative_to(ROOT)}"
+        ("" if folder == "dmpcrl_ctrl" else "dmpcrl_ctrl/") + path.relative_to(checkout).as_posix()
         for folder in ("dmpcrl_ctrl", "plants", "controllers", "cosim", "validation")
         for pattern in ("*.py", "*.j2", "py.typed")
-        for path in (ROOT / folder).rglob(pattern)
+        for path in (checkout / folder).rglob(pattern)
     }
     assert sources == {name for name in names if ".dist-info/" not in name}
     assert f"dmpcrl_ctrl-{version}.dist-info/licenses/LICENSE" in names

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.validation.sections import CONTROLLERS, PLANTS, Section
@@ -22,7 +23,7 @@ def entries(folder: Path) -> list[tuple[str, list[Entry]]]:
 
 
 def _described(kind: type[Section]) -> Entry:
-    (name,) = kind.model_fields["kind"].annotation.__args__  # of Literal["name"]
+    (name,) = get_args(kind.model_fields["kind"].annotation)  # of Literal["name"]
     return name, kind.line()
 
 

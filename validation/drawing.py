@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,8 +49,6 @@ STYLE = {
     "lines.linewidth": 1.3,
     "legend.frameon": False,
     "legend.fontsize": 8,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "dmpcrl-ctrl",
 }
 
 
@@ -155,7 +154,8 @@ def side_by_side(count: int, height: float) -> tuple[Figure, list[Axes]]:
 def to_picture(figure: Figure, key: str, title: str, caption: str) -> Picture:
     """The figure as an SVG element that may stand in a page beside others: own identifiers, a title, a description."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with mpl.rc_context({"svg.hashsalt": "dmpcrl-ctrl", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)

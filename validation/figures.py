@@ -3,7 +3,7 @@
 Each shows one thing, reads in print and by a screen reader, and comes out byte for byte the same every time.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +24,9 @@ from dmpcrl_ctrl.validation.drawing import (
     thinned,
     to_picture,
 )
+
+# Below it a difference of two numbers near one is rounding.
+ROUNDING = 1e-16
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.cosim.log import ControllerTrace, Run
@@ -49,12 +52,12 @@ def states(run: "Run") -> Picture:
         for place, column in enumerate(panel.columns):
             style = line_style(place)
             if np.isfinite(setpoint[:, column]).all() and np.ptp(setpoint[:, column]) + abs(setpoint[0, column]) > 0.0:
-                draw_held(ax, run.time, setpoint[:, column], color=style["color"], linewidth=0.9, alpha=0.45)
+                draw_held(ax, run.time, setpoint[:, column], color=style["color"], linewidth=1.1, linestyle=":")
             ax.plot(*thinned(time, values[:, column]), label=panel.labels[place], **style)
         draw_limits(ax, np.asarray(run.state_limits)[list(panel.columns)])
         finish(ax, panel, [run.units.get(name, "") for name in panel.labels])
     axes[-1].set_xlabel("time [s]")
-    caption = "Thin: set points; dashed: limits."
+    caption = "Dotted: set points; dashed: limits."
     if dense is not None:
         caption += " Drawn with the exact values between the samples."
     return to_picture(figure, "states", "States", caption)
@@ -70,14 +73,14 @@ def inputs(run: "Run") -> Picture:
         for place, column in enumerate(panel.columns):
             style = line_style(place)
             if np.isfinite(setpoint[:, column]).all() and np.ptp(setpoint[:, column]) > 0.0:
-                draw_held(ax, run.time, setpoint[:, column], color=style["color"], linewidth=0.9, alpha=0.45)
+                draw_held(ax, run.time, setpoint[:, column], color=style["color"], linewidth=1.1, linestyle=":")
             draw_held(ax, run.time, np.asarray(run.input)[:, column], label=panel.labels[place], **style)
         draw_limits(ax, np.asarray(run.input_limits)[list(panel.columns)])
         for start, end in failed:
             ax.axvspan(start, end, color="#D55E00", alpha=0.10, linewidth=0)
         finish(ax, panel, [run.units.get(name, "") for name in panel.labels])
     axes[-1].set_xlabel("time [s]")
-    caption = "Held between samples, as the plant took them (saturated). Thin: set points; dashed: limits."
+    caption = "Held between samples, as the plant took them (saturated). Dotted: set points; dashed: limits."
     if failed:
         caption += " Shaded: the solve failed and a substitute was applied."
     return to_picture(figure, "inputs", "Inputs", caption)
@@ -96,7 +99,12 @@ def disturbances(run: "Run") -> Picture | None:
             )
         finish(ax, panel, [run.units.get(name, "") for name in panel.labels])
     axes[-1].set_xlabel("time [s]")
-    return to_picture(figure, "disturbances", "Disturbances", "Sampled when a controller was due.")
+    return to_picture(
+        figure,
+        "disturbances",
+        "Disturbances",
+        "At the samples: what controllers are told of it, and noise that they are not.",
+    )
 
 
 def cost(run: "Run") -> Picture:
@@ -110,7 +118,7 @@ def cost(run: "Run") -> Picture:
     ax.set_title("stage cost of all agents")
     ax.set_xlabel("time [s]")
     ax.set_xlim(run.time[0], run.time[-1])
-    return to_picture(figure, "cost", "Cost", "The area, in samples, is the total cost.")
+    return to_picture(figure, "cost", "Cost", "Summed over the samples it is the total cost.")
 
 
 def residuals(trace: "ControllerTrace") -> Picture | None:
@@ -118,21 +126,21 @@ def residuals(trace: "ControllerTrace") -> Picture | None:
     if "admm/primal_residual" not in trace.fields:
         return None
     figure, axes = side_by_side(2, 2.6)
-    for ax, name, colour in zip(axes, ("primal", "dual"), COLOURS, strict=False):
-        table = np.asarray(trace[f"admm/{name}_residual"], dtype=float)[_due(trace)]
+    for ax, name, colour in zip(axes, ("primal", "dual"), (COLOURS[0], COLOURS[2]), strict=True):
+        table = np.asarray(trace[f"admm/{name}_residual"], dtype=float)[trace.due]
         table = table[:, np.isfinite(table).any(axis=0)]
         if not table.size:
             continue
-        floor = max(np.nanmin(np.where(table > 0, table, np.nan)), 1e-16) if (table > 0).any() else 1e-16
-        low, middle, high = np.nanpercentile(np.maximum(table, floor), [5, 50, 95], axis=0)
-        worst = np.nanmax(np.maximum(table, floor), axis=0)
+        low, middle, high = np.nanpercentile(np.maximum(table, ROUNDING), [5, 50, 95], axis=0)
+        worst = np.nanmax(np.maximum(table, ROUNDING), axis=0)
         iteration = np.arange(1, table.shape[1] + 1)
         ax.fill_between(iteration, low, high, color=colour, alpha=0.22, linewidth=0, label="90 % of the samples")
         ax.semilogy(iteration, middle, color=colour, label="median")
         ax.semilogy(iteration, worst, color=colour, linewidth=0.9, linestyle=":", label="worst")
         ax.set_title(f"{name} residual")
         ax.set_xlabel("ADMM iteration")
-        ax.legend(loc="upper right")
+        ax.set_xlim(1, max(table.shape[1], 2))
+        ax.legend(loc="lower left", frameon=True, edgecolor="none", framealpha=0.85)
     caption = "How far the agents' copies are from the agreed states (primal) and how much these still move (dual)."
     return to_picture(figure, f"residuals-{trace.name}", "Agreement of the agents", caption)
 
@@ -143,14 +151,16 @@ def agreement(run: "Run", trace: "ControllerTrace") -> Picture | None:
         return None
     figure, (ax,) = stacked(1, 1.7)
     difference = np.asarray(trace["central_difference"], dtype=float)
-    due = _due(trace) & (difference > 0.0)
-    ax.semilogy(
-        *thinned(run.time[:-1][due], difference[due]), color=COLOURS[0], marker=".", markersize=3, linewidth=0.8
-    )
+    due = trace.due & np.isfinite(difference)
+    time, values = thinned(run.time[:-1][due], np.maximum(difference[due], ROUNDING))
+    ax.semilogy(time, values, color=COLOURS[0], marker=".", markersize=3, linewidth=0.8)
     ax.set_title("largest |u − u central|")
     ax.set_xlabel("time [s]")
     ax.set_xlim(run.time[0], run.time[-1])
-    caption = "Against one quadratic program of the same agents' problems, solved for the same measurement."
+    caption = (
+        "Against one quadratic program of the same agents' problems, solved for the same measurement; "
+        f"{ROUNDING:g} stands for that and anything less."
+    )
     return to_picture(figure, f"central-{trace.name}", "Difference to the central solution", caption)
 
 
@@ -158,7 +168,7 @@ def solve_times(trace: "ControllerTrace") -> Picture | None:
     """Distribution of the solve times against the sample time."""
     if "solve_time" not in trace.fields:
         return None
-    values = np.asarray(trace["solve_time"], dtype=float)[_due(trace)]
+    values = np.asarray(trace["solve_time"], dtype=float)[trace.due]
     values = values[np.isfinite(values) & (values > 0.0)] * 1e3
     if not values.size:
         return None
@@ -172,15 +182,9 @@ def solve_times(trace: "ControllerTrace") -> Picture | None:
     ax.set_title("solve time")
     ax.set_xlabel("milliseconds")
     ax.set_ylabel("samples")
-    ax.legend(loc="upper right")
+    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0))
     caption = "All agents' programs one after the other, on this machine."
     return to_picture(figure, f"solve-time-{trace.name}", "Computation", caption)
-
-
-def _due(trace: "ControllerTrace") -> np.ndarray[Any, np.dtype[np.bool_]]:
-    if "status" in trace.fields:
-        return np.asarray(trace["status"]) != Status.IDLE
-    return np.ones(len(np.asarray(trace.output)), dtype=bool)
 
 
 def _failed(run: "Run") -> list[tuple[float, float]]:
@@ -189,7 +193,7 @@ def _failed(run: "Run") -> list[tuple[float, float]]:
     for trace in run.controllers.values():
         if "status" not in trace.fields:
             continue
-        bad = [not (Status(int(value)).ok or value == Status.IDLE) for value in np.asarray(trace["status"])]
+        bad = [not (Status(int(value)).ok or value == Status.IDLE) for value in trace["status"]]
         for k, failed in enumerate(bad):
             start, end = float(run.time[k]), float(run.time[k + 1])
             if failed and spans and spans[-1][1] == start:

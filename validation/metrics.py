@@ -139,36 +139,32 @@ def summarise(run: "Run", plant: "Plant | None" = None) -> Summary:
     run
         A finished run, from :func:`simulate` or :func:`open_log`.
     plant
-        For its performance indices and the names of its agents; None: no index.
+        For its performance indices; None: no index.
     """
     cost = np.asarray(run.cost, dtype=float)
-    state, limits = np.asarray(run.state, dtype=float), np.asarray(run.state_limits, dtype=float)
-    outside = np.maximum(np.maximum(limits[:, 0] - state, state - limits[:, 1]), 0.0)
-    outside[outside <= VIOLATION_TOLERANCE] = 0.0
-    agents = [agent.name for agent in plant.agents] if plant is not None else [str(i) for i in range(cost.shape[1])]
-    names = run.state_names
+    outside = np.where(run.violations > VIOLATION_TOLERANCE, run.violations, 0.0)
     return Summary(
         t_end=float(run.time[-1]),
         samples=len(cost),
         total_cost=float(cost.sum()),
         mean_cost=float(cost.sum(axis=1).mean()) if len(cost) else 0.0,
-        agent_cost=dict(zip(agents, cost.sum(axis=0).tolist(), strict=True)),
+        agent_cost=dict(zip(run.agent_names, cost.sum(axis=0).tolist(), strict=True)),
         violated_samples=int(outside.any(axis=1).sum()),
         violations={
             name: Violation(int((column > 0.0).sum()), float(column.max()))
-            for name, column in zip(names, outside.T, strict=True)
+            for name, column in zip(run.state_names, outside.T, strict=True)
             if column.any()
         },
-        limited_states=int(np.isfinite(limits).any(axis=1).sum()),
+        limited_states=int(np.isfinite(run.state_limits).any(axis=1).sum()),
         saturated=_saturated(run),
         indices={} if plant is None else _indices(run, plant),
-        controllers={name: _controller(trace, run.time, agents) for name, trace in run.controllers.items()},
+        controllers={name: _controller(trace, run) for name, trace in run.controllers.items()},
     )
 
 
 def _saturated(run: "Run") -> dict[str, int]:
-    inputs, limits = np.asarray(run.input, dtype=float), np.asarray(run.input_limits, dtype=float)
-    at_limit = (inputs <= limits[:, 0] + VIOLATION_TOLERANCE) | (inputs >= limits[:, 1] - VIOLATION_TOLERANCE)
+    low, high = run.input_limits.T
+    at_limit = (run.input <= low + VIOLATION_TOLERANCE) | (run.input >= high - VIOLATION_TOLERANCE)
     return {name: int(count) for name, count in zip(run.input_names, at_limit.sum(axis=0), strict=True) if count}
 
 
@@ -179,33 +175,33 @@ def _indices(run: "Run", plant: "Plant") -> dict[str, float]:
     return {name: float(index(trajectory)) for name, index in plant.indices.items()}
 
 
-def _controller(trace: "ControllerTrace", time: Array, agents: list[str]) -> ControllerSummary:
-    fields = trace.fields
-    rows = len(np.asarray(trace.output))
-    status = np.asarray(trace["status"]) if "status" in fields else np.zeros(rows, dtype=int)
-    due = status != Status.IDLE
+def _controller(trace: "ControllerTrace", run: "Run") -> ControllerSummary:
+    fields, due = trace.fields, trace.due
+    status = trace["status"] if "status" in fields else np.full(len(due), int(Status.OPTIMAL))
     failed = due & np.array([not Status(int(value)).ok for value in status], dtype=bool)
 
     def spread(name: str) -> Spread | None:
-        return Spread.of(np.asarray(trace[name], dtype=float)[due]) if name in fields else None
+        return Spread.of(trace[name][due].astype(float)) if name in fields else None
 
     def last_residual(name: str) -> Spread | None:
         if name not in fields:
             return None
-        table = np.asarray(trace[name], dtype=float)[due]
+        table = trace[name][due].astype(float)
         done = np.maximum(np.isfinite(table).sum(axis=1), 1)
         return Spread.of(table[np.arange(len(table)), done - 1])
 
-    applied = np.asarray(trace["applied_kind"])[due] if "applied_kind" in fields else np.zeros(0, dtype=int)
-    culprit = np.asarray(trace["culprit"])[due] if "culprit" in fields else np.zeros(0, dtype=int)
-    blamed = Counter(agents[int(i)] if i < len(agents) else str(int(i)) for i in culprit if i >= 0)
+    applied = trace["applied_kind"][due] if "applied_kind" in fields else np.zeros(0, dtype=int)
+    culprit = trace["culprit"][due] if "culprit" in fields else np.zeros(0, dtype=int)
+    # A controller of the whole network has one agent: nobody in particular is to blame.
+    agents = run.agent_names if sum(name.startswith("plan/") for name in fields) > 1 else ("the network",)
+    blamed = Counter(agents[int(i)] for i in culprit if 0 <= i < len(agents))
     return ControllerSummary(
         samples=int(due.sum()),
         sample_time=float(trace.sample_time),
-        statuses=_counts(status[due], Status),
+        statuses=_counts(status[due], Status) if "status" in fields else {},
         applied=_counts(applied, Applied),
         culprits=dict(blamed),
-        first_failure=float(time[:-1][failed][0]) if failed.any() else None,
+        first_failure=float(run.time[:-1][failed][0]) if failed.any() else None,
         solve_time=spread("solve_time"),
         iterations=spread("iterations"),
         primal_residual=last_residual("admm/primal_residual"),

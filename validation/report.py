@@ -73,10 +73,10 @@ def _key_numbers(summary: Summary) -> list[Row]:
     rows = [Row("total cost", number(summary.total_cost))]
     rows += [Row(name, number(value)) for name, value in summary.indices.items()]
     if summary.limited_states:
-        rows.append(Row("instants with a violation", f"{summary.violated_samples} of {summary.samples + 1}"))
+        rows.append(Row("limit violations", f"{summary.violated_samples} of {summary.samples + 1}"))
     for controller in summary.controllers.values():
         if controller.solve_time:
-            rows.append(Row("solve time, median", seconds(controller.solve_time.median)))
+            rows.append(Row("median solve time", seconds(controller.solve_time.median)))
         if controller.central_difference:
             rows.append(Row("difference to central", f"{controller.central_difference.max:.1e}"))
     return rows

@@ -169,24 +169,40 @@ class CentralizedMpc(Mpc):
 
 
 class Lqr(Section):
-    """Linear-quadratic regulator of the whole plant, saturated by the plant's limits."""
+    """Linear-quadratic regulator, saturated: of the whole plant, or each agent by itself (hold = "area")."""
 
     kind: Literal["lqr"]
     name: BlockName = "lqr"
     sample_time: Positive = 1.0
+    hold: Literal["area", "network"] = "network"
+    delay: NonNegative = 0.0
+    offset: NonNegative = 0.0
 
     def build(self, plant: "Plant") -> "Block":
         """Make the controller of `plant`."""
         from dmpcrl_ctrl.controllers import LQR
 
-        return LQR.for_plant(plant, sample_time=self.sample_time, name=self.name)
+        return LQR.for_plant(plant, **self.model_dump(exclude={"kind"}))
 
 
 class Observer(Section):
     """Stationary Kalman filter between the plant's outputs and a controller that asks for states."""
 
+    sample_time: Positive | None = None
     process_noise: Positive = 1.0
     measurement_noise: Positive = 1.0
+
+    def build(self, plant: "Plant", controller: "Block") -> "Block":
+        """Make the observer of `plant`; it samples with `controller` unless a sample time is given."""
+        from dmpcrl_ctrl.controllers.observer import Observer as ObserverBlock
+
+        return ObserverBlock.for_plant(
+            plant,
+            sample_time=self.sample_time or controller.sample_time,
+            offset=getattr(controller, "offset", 0.0) if self.sample_time is None else 0.0,
+            process_noise=self.process_noise,
+            measurement_noise=self.measurement_noise,
+        )
 
 
 class Simulation(Section):

@@ -47,6 +47,11 @@ def seconds(value: float) -> str:
     return f"{value:.4g} s"
 
 
+def percent(share: float) -> str:
+    """A share of one, in percent."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
 def table(summary: Summary) -> list[Row]:
     """The numbers of a run, most wanted first."""
     rows = [
@@ -59,7 +64,7 @@ def table(summary: Summary) -> list[Row]:
         remark = (
             f"worst: {worst[0]} by {number(worst[1].worst)}" if worst else f"{summary.limited_states} limited states"
         )
-        rows.append(Row("samples with a violation", str(summary.violated_samples), remark))
+        rows.append(Row("instants with a violation", str(summary.violated_samples), remark))
     if summary.saturated:
         most = ", ".join(f"{name} {count}" for name, count in summary.saturated.items())
         rows.append(Row("samples at an input limit", str(max(summary.saturated.values())), most))
@@ -73,7 +78,7 @@ def _controller_rows(controller: ControllerSummary) -> list[Row]:
     rows = []
     if controller.solve_time:
         time = controller.solve_time
-        share = f"largest: {100 * time.max / controller.sample_time:.2g} % of the sample time"
+        share = f"largest: {percent(time.max / controller.sample_time)} of the sample time"
         rows.append(Row("solve time", _spread(time, seconds), share))
     if controller.iterations and controller.iterations.max > 0:
         rows.append(Row("ADMM iterations", _spread(controller.iterations, number)))
@@ -118,6 +123,8 @@ def _controller_findings(who: str, controller: ControllerSummary) -> list[Findin
     found = []
     solved = sum(count for name, count in controller.statuses.items() if Status[name.upper()].ok)
     failed = controller.samples - solved
+    if not controller.statuses:
+        return found
     if failed == 0:
         found.append(Finding(f"{who.capitalize()} solved its problem at all {controller.samples} samples.", "good"))
     else:
@@ -142,8 +149,8 @@ def _controller_findings(who: str, controller: ControllerSummary) -> list[Findin
         found.append(Finding(f"Its inputs differ from the central solution by at most {_short(largest)}.", "plain"))
     if controller.solve_time:
         late = controller.solve_time.max > controller.sample_time
-        share = 100 * controller.solve_time.max / controller.sample_time
-        text = f"The slowest solve took {seconds(controller.solve_time.max)}, {share:.2g} % of the sample time."
+        share = percent(controller.solve_time.max / controller.sample_time)
+        text = f"The slowest solve took {seconds(controller.solve_time.max)}, {share} of the sample time."
         found.append(Finding(text, "bad" if late else "good"))
     return found
 

@@ -141,6 +141,11 @@ def test_instants_are_what_the_clock_has_to_hit() -> None:
         (Steps, {"times": (np.pi,), "values": (1.0,)}, "Steps: times: 3.14159.*no simple fraction"),
         (Ramp, {"start": 2, "slope": 1.0, "end": 2}, "Ramp must end after its start 2 s, got end = 2 s"),
         (Sampled, {"values": (), "sample_time": 1}, "at least one value"),
+        (
+            Sampled,
+            {"values": (1.0, np.nan), "sample_time": 1},
+            r"values\[1\] must be a finite number, got nan",
+        ),
         (Sampled, {"values": (1.0,), "sample_time": 0}, "sample_time must be positive, got 0 s"),
         (Sampled, {"values": (1.0,), "sample_time": 1, "after": "loop"}, "'hold' or 'error', got 'loop'"),
         (UniformNoise, {"low": 1.0, "high": 0.0, "sample_time": 1}, "low = 1 exceeds high = 0"),

@@ -110,7 +110,10 @@ def test_an_agent_without_inputs_has_a_lyapunov_weight() -> None:
     [
         ({"A": np.diag([1.2, 1.0, 1.0])}, "one: terminal='cost' .*use terminal='none'"),
         ({"A": np.diag([1.0, 1.0, 1.0])}, "one: terminal='cost' .*use terminal='none'"),
-        ({"A": np.diag([1.2, 0.5, 1.0]), "agents": [Agent("x", ("x",)), Agent("yz", ("y", "z"), ("u", "v"))]}, "x: term"),
+        (
+            {"A": np.diag([1.2, 0.5, 1.0]), "agents": [Agent("x", ("x",)), Agent("yz", ("y", "z"), ("u", "v"))]},
+            "x: term",
+        ),
     ],
 )
 def test_what_cannot_be_stabilised_has_no_terminal_cost(changes: dict[str, Any], message: str) -> None:
@@ -122,7 +125,9 @@ def test_what_cannot_be_stabilised_has_no_terminal_cost(changes: dict[str, Any],
 def test_weights_between_agents_need_the_network(name: str) -> None:
     size = 3 if name == "Q" else 2
     W = np.eye(size) + 0.1
-    with pytest.raises(ModelError, match=rf"{name} couples \w+ of one and two; local models have their own weights only"):
+    with pytest.raises(
+        ModelError, match=rf"{name} couples \w+ of one and two; local models have their own weights only"
+    ):
         models(plant(), **{name: W})
     np.testing.assert_array_equal(getattr(models(plant(), hold="network", **{name: W})[0], name), W)
 
@@ -142,7 +147,7 @@ def test_unknown_options_are_refused(options: dict[str, Any], message: str) -> N
 
 
 def test_a_discrete_plant_has_one_sample_time() -> None:
-    with pytest.raises(ModelError, match=r"pair: the model is discrete with a sample time of 1 s, got 0\.5 s"):
+    with pytest.raises(ModelError, match=r"pair: the model has a sample time of its own, 1 s; got 0\.5 s"):
         plant().local_models(0.5)
 
 

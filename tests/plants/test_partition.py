@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import PlantError
+from dmpcrl_ctrl.plants.hycon2 import power_network
 from dmpcrl_ctrl.plants.partition import (
     Agent,
     Partition,
@@ -20,6 +21,7 @@ from dmpcrl_ctrl.plants.partition import (
     owners,
     split_signals,
 )
+from dmpcrl_ctrl.plants.plant import Plant
 
 NAMES = SignalNames(("a", "b", "c"), ("u", "v"), ("w",))
 # a <- u, b <- a, c <- v; b also feels c. The disturbance acts on c.
@@ -29,7 +31,8 @@ E = np.array([[0.0], [0.0], [1.0]])
 
 
 def made(*agents: Agent, **changes: Any) -> Partition:
-    return make_partition(agents or None, **{"names": NAMES, "A": A, "B": B, "E": E, "plant": "p"} | changes)
+    given: dict[str, Any] = {"names": NAMES, "A": A, "B": B, "E": E, "plant": "p"}
+    return make_partition(agents or None, **given | changes)
 
 
 def test_a_state_goes_with_the_input_that_reaches_it_first() -> None:
@@ -70,6 +73,16 @@ def test_no_other_input_is_nearer(n: int, m: int, data: st.DataObject) -> None:
     owner = owners(A, B)
     assert ((owner >= 0) & (owner < m)).all()
     np.testing.assert_array_equal(steps[owner, np.arange(n)], steps.min(axis=0))
+
+
+def test_the_areas_of_a_power_network_are_found() -> None:
+    """From dPref through valve, turbine and frequency to the angle: each area's four states are nearest to its own."""
+    given = power_network(2)
+    found = Plant(given.system, disturbances=dict.fromkeys(given.disturbance_names, 0.0)).agents
+    for area, agent in zip(given.agents, found, strict=True):
+        assert (agent.states, agent.inputs, agent.disturbances) == (area.states, area.inputs, area.disturbances)
+        named = {f"agent_{k}": other.name for k, other in enumerate(given.agents)}
+        assert tuple(named[name] for name in agent.neighbours or ()) == area.neighbours
 
 
 def test_a_partition_is_found_with_its_neighbours_and_disturbances() -> None:
@@ -118,7 +131,10 @@ ONE, TWO = Agent("one", ("a", "b"), ("u",)), Agent("two", ("c",), ("v",))
         ((ONE, Agent("two", ("cc",), ("v",))), "p: agent two: state 'cc' does not exist; did you mean 'c'"),
         ((ONE, Agent("two", ("c",), ("v",), ("x",))), "p: disturbance of two 'x' does not exist; there are w"),
         ((ONE, Agent("two", ("c",), ("v",), None, ("two",))), "agent two cannot be its own neighbour"),
-        ((ONE, Agent("two", ("c",), ("v",), None, ("on",))), "neighbour of two 'on' does not exist; did you mean 'one'"),
+        (
+            (ONE, Agent("two", ("c",), ("v",), None, ("on",))),
+            "neighbour of two 'on' does not exist; did you mean 'one'",
+        ),
         ((ONE, Agent("two", ("c",), ("v",), None, ("one", "one"))), "agent two lists a neighbour twice: one, one"),
         ((ONE, Agent("one", ("c",), ("v",))), "agent names must differ.*'one'"),
         ((ONE, Agent("a/b", ("c",), ("v",))), "contain '/', got 'a/b'"),

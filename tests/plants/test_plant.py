@@ -107,7 +107,8 @@ def test_a_gain_without_states_and_a_plant_without_inputs_work() -> None:
     np.testing.assert_array_equal(gain.output(gain.initial_state, np.array([3.0, 1.0])), [6.0])
     assert gain.has_feedthrough and [agent.inputs for agent in gain.agents] == [("u[0]",), ("u[1]",)]
     assert [model.n for model in gain.local_models(1.0).models] == [0, 0]
-    lone = Plant(ct.ss([[-1.0]], np.zeros((1, 0)), [[1.0]], np.zeros((1, 0))), initial_state=[1.0])
+    # python-control 0.10 has no linear system without any input: what is left without control is one that is disturbed.
+    lone = Plant(ct.ss([[-1.0]], [[1.0]], [[1.0]], 0), disturbances={"u[0]": 0.0}, initial_state=[1.0])
     np.testing.assert_allclose(lone.advance(lone.initial_state, 1, np.zeros(0)), [np.exp(-1)], rtol=1e-14)
     assert lone.local_models(1.0).models[0].m == 0
 
@@ -132,6 +133,20 @@ def test_a_nonlinear_plant_is_linearised_where_it_is_told_to() -> None:
     np.testing.assert_allclose(model.A @ [2.0] + model.B @ [3.0] + model.E @ [1.0] + model.b, [2.0], rtol=1e-12)
     started = Plant(system, disturbances={"w": 1.0}, initial_state=[5.0])
     np.testing.assert_allclose(started.local_models(0.1).models[0].A, [[np.exp(-1.0)]], rtol=1e-8)
+
+
+def test_an_interconnection_with_a_nonlinear_part_moves_as_its_equations_say() -> None:
+    valve = ct.ss([[-2.0]], [[2.0]], [[1.0]], 0, name="valve", inputs=["u"], outputs=["flow"], states=["flow"])
+    tub = ct.nlsys(
+        lambda t, x, u, params: [u[0] - x[0] ** 2], inputs=["flow"], states=["level"], outputs=["level"], name="tub"
+    )
+    joined = ct.interconnect([valve, tub], inputs=["u"], outputs=["level", "flow"], name="bath")
+    plant = Plant(joined, initial_state=[4.0, 0.5])
+    assert (plant.name, plant.state_names) == ("bath", ("valve_flow", "tub_level"))
+    assert plant.state_of_output == (1, 0) and plant.agents[0].states == plant.state_names
+    # With u = flow = 4 the level obeys x' = 4 - x^2: x = 2 tanh(2 t + atanh(1/4)).
+    x = plant.advance(plant.initial_state, 0.3, np.array([4.0]))
+    np.testing.assert_allclose(x, [4.0, 2.0 * np.tanh(0.6 + np.arctanh(0.25))], rtol=1e-9)
 
 
 def test_a_failure_on_the_way_names_plant_state_agent_and_time() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.errors import ModelError, PlantError
 from dmpcrl_ctrl.plants.partition import Agent, Partition, SignalNames, make_partition
 from dmpcrl_ctrl.plants.prediction import AffineModel, OperatingPoint, agent_dynamics, operating_point, whole
@@ -40,7 +40,7 @@ def test_an_agent_moves_as_if_everything_outside_stood_still(seed: int, T: float
     for i, own in enumerate(agent_dynamics(model, partition, T)):
         states, j = partition.state_index[i], 1 - i
 
-        def held(t: float, state: Array, states: Array = states) -> Array:
+        def held(t: float, state: Array, states: Index = states) -> Array:
             full = x.copy()
             full[states] = state
             return rate(model, full, u, d)[states]

@@ -22,7 +22,9 @@ def test_interconnections_of_linear_systems_are_linear() -> None:
     second = ct.ss([[-2.0]], [[1.0]], [[1.0]], 0, name="second", inputs=["v"], outputs=["y"])
     joined = ct.interconnect([first, second], inputs=["u"], outputs=["y"])
     assert isinstance(dynamics_of(accepted(joined, "p"), "p", {}, str), LinearDynamics)
-    bent = ct.nlsys(lambda t, x, u, params: [-(x[0] ** 3) + u[0]], inputs=["v"], states=["z"], outputs=["y"], name="bent")
+    bent = ct.nlsys(
+        lambda t, x, u, params: [-(x[0] ** 3) + u[0]], inputs=["v"], states=["z"], outputs=["y"], name="bent"
+    )
     mixed = ct.interconnect([first, bent], inputs=["u"], outputs=["y"])
     assert isinstance(dynamics_of(accepted(mixed, "p"), "p", {}, str), NonlinearDynamics)
 

@@ -34,14 +34,13 @@ def integrated(A: Array, B: Array, T: float, x: Array, u: Array, slope: Array) -
 def test_a_hold_is_what_an_integrator_finds(system: tuple[Array, Array, float], seed: int) -> None:
     A, B, T = system
     rng = np.random.default_rng(seed)
-    x, u, slope = rng.normal(size=A.shape[0]), rng.normal(size=B.shape[1]), rng.normal(size=B.shape[1])
+    n, m = map(int, B.shape)
+    x, u, slope = rng.normal(size=n), rng.normal(size=m), rng.normal(size=m)
     Ad, Bd = zoh(A, B, T)
     scale = 1.0 + np.abs(Ad).max()
     np.testing.assert_allclose(Ad @ x + Bd @ u, integrated(A, B, T, x, u, 0.0 * slope), atol=1e-8 * scale)
     Ad, B0, B1 = foh_ramp(A, B, T)
-    np.testing.assert_allclose(
-        Ad @ x + B0 @ u + B1 @ slope, integrated(A, B, T, x, u, slope), atol=1e-8 * scale
-    )
+    np.testing.assert_allclose(Ad @ x + B0 @ u + B1 @ slope, integrated(A, B, T, x, u, slope), atol=1e-8 * scale)
 
 
 @settings(max_examples=200)

@@ -1,6 +1,7 @@
 """What `list` shows: every kind with a line, experiments with their titles, nothing else that ends in .toml."""
 
 from pathlib import Path
+from typing import get_args
 
 from dmpcrl_ctrl.validation.catalogue import entries
 from dmpcrl_ctrl.validation.sections import Experiment
@@ -10,10 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_kind_has_its_line() -> None:
     groups = dict(entries(ROOT))
-    kinds = {"Plants": "plant", "Controllers": "controller"}
-    for heading, key in kinds.items():
-        union = Experiment.model_fields[key].annotation
-        known = [kind.model_fields["kind"].annotation.__args__[0] for kind in union.__args__]  # type: ignore[union-attr]
+    for heading, key in {"Plants": "plant", "Controllers": "controller"}.items():
+        kinds = get_args(Experiment.model_fields[key].annotation)
+        known = [get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds]
         assert [name for name, _ in groups[heading]] == known
         assert all(20 < len(line) < 110 for _, line in groups[heading])
 

@@ -10,7 +10,7 @@ from dmpcrl_ctrl.plants import chain_model
 from dmpcrl_ctrl.validation.dual_recovery import dual_recovery
 from dmpcrl_ctrl.value import agent_data
 
-PUBLISHED = ADMMOptions(penalty=0.5, balance_at=())
+PUBLISHED = ADMMOptions(penalty=0.5)
 
 
 @pytest.mark.parametrize("true_model", [False, True])

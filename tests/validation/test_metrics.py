@@ -4,11 +4,12 @@ import json
 import math
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from dmpcrl_ctrl.cosim.log import Run
 from dmpcrl_ctrl.status import Applied, Status
 from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary, summarise
 from tests.validation.conftest import ShortRun
@@ -25,11 +26,11 @@ class Trace(dict[str, Any]):
         return tuple(self)
 
     @property
-    def output(self) -> np.ndarray[Any, Any]:
-        return np.zeros((len(self["status"]), 1))
+    def due(self) -> np.ndarray[Any, Any]:
+        return self["status"] != Status.IDLE
 
 
-def hand_made(**changes: Any) -> SimpleNamespace:
+def hand_made(**changes: Any) -> Run:
     """Four samples of two states and one input; the second state leaves its limits twice."""
     status = np.array([Status.OPTIMAL, Status.IDLE, Status.PRIMAL_INFEASIBLE, Status.MAX_ITERATIONS])
     residual = np.array([[1.0, 0.1, np.nan], [np.nan] * 3, [9.0, 8.0, 7.0], [1.0, 0.5, 0.25]])
@@ -40,11 +41,14 @@ def hand_made(**changes: Any) -> SimpleNamespace:
             "culprit": np.array([-1, -1, 1, -1]),
             "solve_time": np.array([0.1, 99.0, 0.3, 0.2]),
             "admm/primal_residual": residual,
+            "plan/left": np.zeros((4, 1)),
+            "plan/right": np.zeros((4, 1)),
         }
     )
     run = SimpleNamespace(
         time=np.array([0.0, 1.0, 2.0, 3.0, 4.0]),
-        state=np.array([[0.0, 0.0], [0.0, 1.5], [0.0, 1.0 + 1e-9], [0.0, -2.0], [0.0, 0.0]]),
+        violations=np.array([[0.0, 0.0], [0.0, 0.5], [0.0, 1e-9], [0.0, 1.0], [0.0, 0.0]]),
+        agent_names=("left", "right"),
         state_limits=np.array([[-np.inf, np.inf], [-1.0, 1.0]]),
         state_names=("a", "b"),
         input=np.array([[0.5], [2.0], [-2.0], [1.0]]),
@@ -55,13 +59,12 @@ def hand_made(**changes: Any) -> SimpleNamespace:
     )
     for key, value in changes.items():
         setattr(run, key, value)
-    return run
+    return cast(Run, run)
 
 
 @pytest.fixture
 def summary() -> Summary:
-    plant = SimpleNamespace(agents=(SimpleNamespace(name="left"), SimpleNamespace(name="right")), indices={})
-    return summarise(hand_made(), plant)  # type: ignore[arg-type]
+    return summarise(hand_made())
 
 
 def test_cost_is_summed_over_samples_and_agents(summary: Summary) -> None:

@@ -1,4 +1,4 @@
-"""The report: one file that needs nothing else, says what the run says, and lets no text of the user's become markup."""
+"""The report: one file that needs nothing else, says what the run says, and turns no text of a user into markup."""
 
 from html.parser import HTMLParser
 

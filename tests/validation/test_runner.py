@@ -30,7 +30,7 @@ def test_a_run_leaves_three_files(short_run: ShortRun) -> None:
 
 
 def test_the_log_holds_the_whole_experiment(short_run: ShortRun) -> None:
-    text = open_log(short_run.folder / "run.h5").attrs["experiment"]
+    text = open_log(short_run.folder / "run.h5").attributes["experiment"]
     assert parse_experiment(text, "log") == parse_experiment(EXPERIMENT, "short.toml")
     assert "discount = 1.0" in text  # a default
 

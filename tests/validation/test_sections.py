@@ -3,10 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
+from dmpcrl_ctrl.admm import ADMMOptions
+from dmpcrl_ctrl.controllers import DistributedMPC
 from dmpcrl_ctrl.validation.sections import (
     CONTROLLERS,
     PLANTS,
     Admm,
+    AnyPlant,
     Chain,
     DistributedMpc,
     PowerNetwork,
@@ -29,8 +32,8 @@ from dmpcrl_ctrl.validation.sections import (
         (QuadrupleTank(kind="quadruple_tank", phase="nonminimum"), "quadruple_tank", 4),
     ],
 )
-def test_a_plant_section_builds_its_plant(section: Section, name: str | None, states: int) -> None:
-    plant = section.build()  # type: ignore[attr-defined]
+def test_a_plant_section_builds_its_plant(section: AnyPlant, name: str | None, states: int) -> None:
+    plant = section.build()
     assert len(plant.state_names) == states
     assert name is None or plant.name == name
 
@@ -45,10 +48,10 @@ def test_the_settings_of_admm_reach_the_controller() -> None:
     plant = PowerNetwork(kind="power_network").build()
     admm = Admm(iterations=7, penalty=3.0, relaxation=1.5, warm_start=False)
     block = DistributedMpc(kind="distributed_mpc", horizon=3, delay=0.25, name="agents", admm=admm).build(plant)
-    assert block.admm.iterations == 7  # type: ignore[attr-defined]
-    assert block.admm.penalty == 3.0  # type: ignore[attr-defined]
+    assert isinstance(block, DistributedMPC)
+    assert block.admm == ADMMOptions(iterations=7, penalty=3.0, relaxation=1.5, warm_start=False)
     assert block.name == "agents"
-    assert block.delay == 0.25  # type: ignore[attr-defined]
+    assert block.delay == 0.25
 
 
 @pytest.mark.parametrize("kind", [*PLANTS, *CONTROLLERS, Admm, Simulation])

@@ -1,13 +1,15 @@
 """Words for numbers: the failures are told with their reason, the healthy case in one breath."""
 
+from typing import Any
+
 import pytest
 
 from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary, Violation
 from dmpcrl_ctrl.validation.wording import findings, number, seconds, table
 
 
-def controller(**changes: object) -> ControllerSummary:
-    values: dict[str, object] = {
+def controller(**changes: Any) -> ControllerSummary:
+    values: dict[str, Any] = {
         "samples": 10,
         "sample_time": 1.0,
         "statuses": {"optimal": 10},
@@ -20,12 +22,14 @@ def controller(**changes: object) -> ControllerSummary:
         "dual_residual": None,
         "central_difference": None,
     }
-    return ControllerSummary(**{**values, **changes})  # type: ignore[arg-type]
+    return ControllerSummary(**{**values, **changes})
 
 
 def summary(one: ControllerSummary, violations: dict[str, Violation] | None = None) -> Summary:
     violated = max((v.samples for v in (violations or {}).values()), default=0)
-    return Summary(10.0, 10, 3.5, 0.35, {"a": 3.5}, violated, violations or {}, 2, {}, {"eta": 0.0248777962619}, {"mpc": one})
+    return Summary(
+        10.0, 10, 3.5, 0.35, {"a": 3.5}, violated, violations or {}, 2, {}, {"eta": 0.0248777962619}, {"mpc": one}
+    )
 
 
 def test_a_healthy_run() -> None:
@@ -45,7 +49,14 @@ def test_a_run_with_failures_says_why_when_whose_and_what_instead() -> None:
     )
     said = findings(summary(broken, {"x": Violation(2, 0.25)}))
     assert said[0].tone == "bad"
-    for words in ("3 of 10 solves failed", "consensus stalled 3×", "t = 4 s", "area_2 3×", "shifted by one stage (2×)", "(1×)"):
+    for words in (
+        "3 of 10 solves failed",
+        "consensus stalled 3×",
+        "t = 4 s",
+        "area_2 3×",
+        "shifted by one stage (2×)",
+        "(1×)",
+    ):
         assert words in said[0].text
     assert said[-1].text == "A state was outside its limits at 2 of 11 instants; worst x, by 0.25."
 

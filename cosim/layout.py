@@ -1,0 +1,100 @@
+"""A file of named arrays, described before it exists: dimensions, arrays, units, attributes.
+
+An array's dimensions are arrays of the file as well (HDF5 dimension scales): seconds along time, names along signals.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Rows that are written at once.
+BLOCK_ROWS = 256
+DTYPES = ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A dimension of the log.
+
+    Parameters
+    ----------
+    path
+        In the file.
+    labels
+        Names along it, or None.
+    size
+        Length without labels; None: it grows with the run, and holds seconds.
+    long_name
+        What a person reads.
+    """
+
+    path: str
+    labels: tuple[str, ...] | None = None
+    size: int | None = None
+    long_name: str = ""
+
+    @property
+    def grows(self) -> bool:
+        """Whether it gets longer with the run."""
+        return self.labels is None and self.size is None
+
+    @property
+    def length(self) -> int:
+        """Of an axis that does not grow."""
+        return len(self.labels) if self.labels is not None else self.size or 0
+
+
+@dataclass(frozen=True, eq=False)
+class Variable:
+    """An array of the log.
+
+    Parameters
+    ----------
+    path
+        In the file.
+    axes
+        Paths of its dimensions.
+    dtype
+        NumPy type code; "str" for text.
+    unit, long_name, flags
+        As for :class:`Field`; an empty unit where it differs along an axis.
+    value
+        Of an array that is known from the start; None: it grows along its first axis.
+    units_along
+        Name of the array beside it that holds the units along its last axis.
+    """
+
+    path: str
+    axes: tuple[str, ...]
+    dtype: str = "f8"
+    unit: str = ""
+    long_name: str = ""
+    flags: Mapping[int, str] | None = None
+    value: NDArray[np.float64] | tuple[str, ...] | None = None
+    units_along: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Everything that is fixed about a log before the run.
+
+    Parameters
+    ----------
+    axes, variables
+        In the order in which they are created.
+    attributes
+        Group path ("" for the root) -> name -> text or number.
+    rows
+        How many the growing axes will have, if known: a short log then takes little room.
+    """
+
+    axes: tuple[Axis, ...]
+    variables: tuple[Variable, ...]
+    attributes: Mapping[str, Mapping[str, str | int | float]]
+    rows: int = BLOCK_ROWS
+
+    def axis(self, path: str) -> Axis:
+        """The dimension of that path."""
+        return next(axis for axis in self.axes if axis.path == path)

@@ -1,0 +1,244 @@
+"""What a log holds (schema 1): every dimension, array, unit and attribute, before a file is touched.
+
+    /time (K+1), /sample (K)                         s; sample k holds from time k to time k + 1
+    /plant/state, /plant/output                      (K+1, .)   just before the instant
+    /plant/input, disturbance, setpoint              (K, .)     in effect from the instant on
+    /plant/state_limits, /plant/input_limits         (., 2)
+    /plant/dense/dense_time, /plant/dense/state      (L, .)     where asked for
+    /plant/model/A, B, C, D                          of linear plants; in a group each where there are several
+    /cost/stage                                      (K, M)     by agent
+    /controller/<name>/input, output, due            (K, .)     what it saw, what it sent out, whether it was its turn
+    /controller/<name>/<field>                       (K, ...)   as the block declares; repeated where it was not due
+"""
+
+import platform
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import control as ct
+import numpy as np
+
+from dmpcrl_ctrl import __version__
+from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.cosim.layout import DTYPES, Axis, Layout, Variable
+from dmpcrl_ctrl.cosim.participants import Participants, TimedBlock
+from dmpcrl_ctrl.errors import WiringError
+from dmpcrl_ctrl.plants.plant import Plant
+
+SCHEMA_VERSION = 1
+CONVENTIONS = "CF-1.11"
+TIME, SAMPLE, DENSE_TIME = "time", "sample", "plant/dense/dense_time"
+# What a block may not call a field, because the log has it already.
+RESERVED = ("input", "output", "due", "time", "sample", "input_name", "output_name")
+
+
+def layout_of(who: Participants, seed: int, experiment: str = "", dense: bool = False) -> Layout:
+    """The log of a closed loop.
+
+    Parameters
+    ----------
+    who
+        Plants and blocks.
+    seed, experiment
+        Of the run; TOML text.
+    dense
+        Whether states between the samples are kept.
+
+    Raises
+    ------
+    WiringError
+        A block's field has a name or type that the log cannot hold.
+    """
+    axes = [
+        Axis(TIME, long_name="time"),
+        Axis(SAMPLE, long_name="time from which on the values of the sample hold"),
+        *_signal_axes(who.plants),
+        Axis("plant/bound", ("lower", "upper")),
+        Axis("cost/agent", _qualified(who.plants, [[agent.name for agent in p.agents] for p in who.plants])),
+    ]
+    variables = [*_plant_variables(who.plants), Variable("cost/stage", (SAMPLE, "cost/agent"), long_name="stage cost")]
+    for plant in who.plants:
+        more_axes, more_variables = _model(plant, "plant/model" + (f"/{plant.name}" if len(who.plants) > 1 else ""))
+        axes, variables = axes + more_axes, variables + more_variables
+    for block in who.blocks:
+        more_axes, more_variables = _block(block)
+        axes, variables = axes + more_axes, variables + more_variables
+    if dense:
+        axes.append(Axis(DENSE_TIME, long_name="time"))
+        variables.append(Variable("plant/dense/state", (DENSE_TIME, "plant/state_name"), units_along="state_unit"))
+    attributes: dict[str, Mapping[str, str | int | float]] = {"": _root_attributes(who, seed, experiment)}
+    for block in who.blocks:
+        attributes[f"controller/{block.name}"] = {
+            "kind": type(block.block).__name__,
+            "sample_time": who.clock.seconds(block.schedule.period),
+            "offset": who.clock.seconds(block.schedule.offset),
+            "delay": who.clock.seconds(block.delay),
+        }
+    # At most: blocks that are due at the same instant share a row.
+    rows = 2 + sum(block.schedule.number(who.end) for block in who.blocks)
+    return Layout(tuple(axes), tuple(variables), attributes, rows)
+
+
+def _qualified(plants: Sequence[Plant], names: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """All names one after the other, as "plant.name" where there are several plants."""
+    if len(plants) == 1:
+        return tuple(names[0])
+    return tuple(f"{plant.name}.{name}" for plant, own in zip(plants, names, strict=True) for name in own)
+
+
+def _groups(plant: Plant) -> dict[str, tuple[str, ...]]:
+    """The plant's signals by kind."""
+    return {
+        "state": plant.state_names,
+        "output": plant.output_names,
+        "input": plant.input_names,
+        "disturbance": plant.disturbance_names,
+        "setpoint": plant.setpoint_names,
+    }
+
+
+def _signal_axes(plants: Sequence[Plant]) -> list[Axis]:
+    groups = [_groups(plant) for plant in plants]
+    return [Axis("plant/plant_name", tuple(plant.name for plant in plants))] + [
+        Axis(f"plant/{kind}_name", _qualified(plants, [group[kind] for group in groups]), long_name=f"{kind} signals")
+        for kind in groups[0]
+    ]
+
+
+def _plant_variables(plants: Sequence[Plant]) -> list[Variable]:
+    variables = []
+    for kind, meaning in {
+        "state": "states",
+        "output": "outputs, with the inputs before the instant",
+        "input": "control inputs in effect, after saturation",
+        "disturbance": "disturbances, measured or not",
+        "setpoint": "set points of states and control inputs",
+    }.items():
+        along = f"plant/{kind}_name"
+        units = tuple(_unit(plant, name) for plant in plants for name in _groups(plant)[kind])
+        same = units[0] if len(set(units)) == 1 else ""
+        first = TIME if kind in ("state", "output") else SAMPLE
+        variables += [
+            Variable(f"plant/{kind}_unit", (along,), "str", value=units, long_name=f"units of the {kind} signals"),
+            Variable(f"plant/{kind}", (first, along), unit=same, long_name=meaning, units_along=f"{kind}_unit"),
+        ]
+    for kind in ("state", "input"):
+        limits = np.vstack([plant.state_limits if kind == "state" else plant.input_limits for plant in plants])
+        axes = (f"plant/{kind}_name", "plant/bound")
+        variables.append(Variable(f"plant/{kind}_limits", axes, long_name=f"limits of the {kind}s", value=limits))
+    return variables
+
+
+def _unit(plant: Plant, name: str) -> str:
+    """Unit of a signal; that of an output that is a state, and of a set point, is the state's or input's."""
+    if name not in plant.units and name in plant.output_names:
+        state = plant.state_of_output[plant.output_names.index(name)]
+        name = name if state is None else plant.state_names[state]
+    return plant.units.get(name, plant.units.get(name.removesuffix("_ref"), "1"))
+
+
+def _model(plant: Plant, group: str) -> tuple[list[Axis], list[Variable]]:
+    """Matrices of a linear plant; nothing of a nonlinear one."""
+    system = plant.system
+    if not isinstance(system, ct.StateSpace):
+        return [], []
+    names = {
+        "to_rate": plant.state_names,
+        "to_output": plant.output_names,
+        "of_state": plant.state_names,
+        "of_input": tuple(system.input_labels),
+    }
+    shapes = {
+        "A": ("to_rate", "of_state"),
+        "B": ("to_rate", "of_input"),
+        "C": ("to_output", "of_state"),
+        "D": ("to_output", "of_input"),
+    }
+    rate = "rate" if plant.sample_time is None else "next state"
+    meaning = {"A": f"{rate} by state", "B": f"{rate} by input", "C": "output by state", "D": "output by input"}
+    axes = [Axis(f"{group}/{name}", labels) for name, labels in names.items()]
+    return axes, [
+        Variable(
+            f"{group}/{name}",
+            tuple(f"{group}/{along}" for along in shape),
+            long_name=meaning[name],
+            value=np.asarray(getattr(system, name), dtype=np.float64),
+        )
+        for name, shape in shapes.items()
+    ]
+
+
+def _block(block: TimedBlock) -> tuple[list[Axis], list[Variable]]:
+    group = f"controller/{block.name}"
+    axes = {
+        f"{group}/input_name": Axis(f"{group}/input_name", block.inputs, long_name="signals that it reads"),
+        f"{group}/output_name": Axis(f"{group}/output_name", block.outputs, long_name="signals that it sends out"),
+    }
+    variables = [
+        Variable(f"{group}/input", (SAMPLE, f"{group}/input_name"), long_name="what it measured"),
+        Variable(f"{group}/output", (SAMPLE, f"{group}/output_name"), long_name="what it sent out, not yet saturated"),
+        Variable(f"{group}/due", (SAMPLE,), "i1", "1", "whether it was its turn", flags={0: "idle", 1: "due"}),
+    ]
+    taken = {variable.path for variable in variables} | {f"{group}/{name}" for name in (TIME, SAMPLE)}
+    taken |= {f"{group}/{field.name}" for field in block.fields}
+    for field in block.fields:
+        _require_field(field, block)
+        own = []
+        for k, length in enumerate(field.shape):
+            path = f"{group}/{field.dims[k]}" if field.dims else f"{group}/{field.name}_{k}"
+            while path in taken or (path in axes and axes[path].length != length):
+                path += "_"
+            axes[path] = Axis(path, size=length)
+            own.append(path)
+        variables.append(
+            Variable(
+                f"{group}/{field.name}",
+                (SAMPLE, *own),
+                field.dtype,
+                field.unit,
+                field.long_name or field.name,
+                field.flags,
+            )
+        )
+    return list(axes.values()), variables
+
+
+def _require_field(field: Field, block: TimedBlock) -> None:
+    parts = field.name.split("/")
+    if not all(part and part.isprintable() and part not in (".", "..") for part in parts) or parts[0] in RESERVED:
+        raise WiringError(f"{block.name}: a field cannot be called {field.name!r}; choose another printable name")
+    if sum(other.name == field.name or other.name.startswith(f"{field.name}/") for other in block.fields) > 1:
+        raise WiringError(f"{block.name}: field {field.name!r} stands twice, or is also the group of another field")
+    if field.dtype not in DTYPES:
+        raise WiringError(f"{block.name}: field {field.name!r} has type {field.dtype!r}, expected {', '.join(DTYPES)}")
+    if (field.dims and len(field.dims) != len(field.shape)) or any(length < 0 for length in field.shape):
+        raise WiringError(f"{block.name}: shape {field.shape} and dims {field.dims} of field {field.name!r} disagree")
+
+
+def _root_attributes(who: Participants, seed: int, experiment: str) -> dict[str, str | int | float]:
+    packages = ("numpy", "scipy", "control", "h5py")
+    return {
+        "Conventions": CONVENTIONS,
+        "schema_version": SCHEMA_VERSION,
+        "title": _title(who, experiment),
+        "seed": seed,
+        "t_end": who.clock.seconds(who.end),
+        "ticks_per_second": who.clock.base,
+        "experiment": experiment,
+        "dmpcrl_ctrl_version": __version__,
+        "python_version": platform.python_version(),
+        **{f"{package}_version": version(package) for package in packages},
+    }
+
+
+def _title(who: Participants, experiment: str) -> str:
+    """As the experiment has it, or who took part."""
+    try:
+        title = tomllib.loads(experiment).get("title")
+    except tomllib.TOMLDecodeError:
+        title = None
+    if isinstance(title, str):
+        return title
+    plants, blocks = ", ".join(p.name for p in who.plants), ", ".join(b.name for b in who.blocks)
+    return f"{plants} with {blocks}" if blocks else plants

@@ -1,0 +1,158 @@
+"""The central problem of a network by another road than the package's: CVXPY and Clarabel.
+
+Written from the mathematics in the docstring of `dmpcrl_ctrl.model`: whole trajectories are the variables, x(0) among
+them; there are no copies and no index layouts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from dmpcrl_ctrl.model import AgentData, MPCProblem
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The central solution: value (infinite where infeasible); x, u, sigma, lambda of each agent as in `plan.py`."""
+
+    value: float
+    x: tuple[Array, ...] = ()
+    u: tuple[Array, ...] = ()
+    sigma: tuple[Array, ...] = ()
+    dynamics: tuple[Array, ...] = ()
+
+    @property
+    def action(self) -> tuple[Array, ...]:
+        """u_i(0)."""
+        return tuple(u[0] for u in self.u)
+
+
+class CentralProgram:
+    """The network's problem in CVXPY; solve() gives V, or Q where an action is given."""
+
+    def __init__(self, problem: MPCProblem, data: Sequence[AgentData], action: Sequence[Array] | None = None) -> None:
+        self.problem, self.data, self.action = problem, data, action
+        N = problem.horizon
+        self.x = [cp.Variable((N + 1, model.n)) for model in problem.models]
+        self.u = [variable(N, model.m) for model in problem.models]
+        self.sigma = [variable(N, int(model.soft.sum()), nonneg=True) for model in problem.models]
+        self.dynamics = [self._dynamics(i) for i in range(len(problem.models))]
+
+    def solve(self) -> Reference:
+        """Solve with Clarabel, to tight tolerances."""
+        agents = range(len(self.problem.models))
+        constraints = [row for i in agents for row in (*self._bounds(i), *self._inputs(i))]
+        program = cp.Problem(
+            cp.Minimize(sum(self._cost(i) for i in agents)), [*self.dynamics, *self._given(), *constraints]
+        )
+        tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-11)
+        program.solve(solver=cp.CLARABEL, **tight)
+        if program.status in ("infeasible", "infeasible_inaccurate"):
+            return Reference(np.inf)
+        assert program.status in ("optimal", "optimal_inaccurate"), program.status
+        return Reference(
+            float(program.value),
+            tuple(np.asarray(x.value) for x in self.x),
+            tuple(np.asarray(u.value) for u in self.u),
+            tuple(self._full_sigma(i) for i in agents),
+            tuple(np.asarray(row.dual_value) for row in self.dynamics),
+        )
+
+    def _given(self) -> list[Any]:
+        """The states now, and the action."""
+        rows = [x[0] == d.state for x, d in zip(self.x, self.data, strict=True)]
+        if self.action is not None:
+            rows += [u[0] == a for u, a in zip(self.u, self.action, strict=True) if u.size]
+        return rows
+
+    def _dynamics(self, i: int) -> Any:
+        model, data, x = self.problem.models[i], self.data[i], self.x[i]
+        known = data.disturbance @ model.E.T + model.b
+        prediction = x[:-1] @ model.A.T + self.u[i] @ model.B.T + known
+        for j, block in model.A_ij.items():
+            prediction += self.x[j][:-1] @ block.T
+        return prediction - x[1:] == 0
+
+    def _cost(self, i: int) -> Any:
+        model, data, N = self.problem.models[i], self.data[i], self.problem.horizon
+        root = np.sqrt(self.problem.discount ** np.arange(N + 1.0))[:, None]
+        terms = [
+            cp.Constant(model.V0),
+            *weighted(self.x[i][:-1] - data.x_setpoint[:-1], model.Q, root[:N]),
+            *weighted(self.u[i] - data.u_setpoint, model.R, root[:N]),
+            *weighted(self.x[i][-1:] - data.x_setpoint[-1:], model.P, root[N:]),
+            cp.sum(self.x[i][:-1] @ model.f[: model.n]),
+        ]
+        if model.m:
+            terms.append(cp.sum(self.u[i] @ model.f[model.n :]))
+        mixed = [self.x[j][:-1] @ block.T for j, block in model.G_ij.items()]
+        if len(model.G):
+            terms += weighted(sum(mixed, self.x[i][:-1] @ model.G.T), model.Q_c, root[:N])
+        if model.soft.any():
+            linear, quadratic = model.slack_weight[model.soft], model.slack_quadratic[model.soft]
+            terms.append(cp.sum(cp.multiply(root[:N] ** 2 * linear, self.sigma[i])))
+            terms.append(cp.sum_squares(cp.multiply(root[:N] * np.sqrt(quadratic), self.sigma[i])))
+        return sum(terms)
+
+    def _bounds(self, i: int) -> list[Any]:
+        model, N = self.problem.models[i], self.problem.horizon
+        rows: list[Any] = [self.x[i][N] == self.data[i].x_setpoint[N]] if model.terminal_equality else []
+        mixed: Any = self.x[i][1:] @ model.C.T if len(model.C) else None
+        for j, block in model.C_ij.items():
+            mixed = mixed + self.x[j][1:] @ block.T
+        place = np.cumsum(model.soft) - 1
+        for r in range(len(model.C)):
+            give = self.sigma[i][:, place[r]] if model.soft[r] else 0.0
+            if np.isfinite(model.lower[r]):
+                rows.append(mixed[:, r] >= model.lower[r] + model.x_lb[r] - give)
+            if np.isfinite(model.upper[r]):
+                rows.append(mixed[:, r] <= model.upper[r] + model.x_ub[r] + give)
+        return rows
+
+    def _inputs(self, i: int) -> list[Any]:
+        model, data, u = self.problem.models[i], self.data[i], self.u[i]
+        if not model.m:
+            return []
+        first = 0 if self.action is None else 1
+        changes = cp.diff(cp.vstack([data.previous_input[None, :], u]), axis=0)[first:]
+        rows = []
+        for c in range(model.m):
+            if first == self.problem.horizon:
+                break
+            if np.isfinite(model.u_min[c]):
+                rows.append(u[first:, c] >= model.u_min[c])
+            if np.isfinite(model.u_max[c]):
+                rows.append(u[first:, c] <= model.u_max[c])
+            if np.isfinite(model.du_max[c]):
+                rows.append(cp.abs(changes[:, c]) <= model.du_max[c])
+        return rows
+
+    def _full_sigma(self, i: int) -> Array:
+        model = self.problem.models[i]
+        full = np.zeros((self.problem.horizon, len(model.C)))
+        full[:, model.soft] = self.sigma[i].value
+        return full
+
+
+def variable(stages: int, width: int, **options: Any) -> Any:
+    """A CVXPY variable, or a constant where it would be empty, which CVXPY does not know."""
+    return cp.Variable((stages, width), **options) if width else cp.Constant(np.zeros((stages, 0)))
+
+
+def weighted(difference: Any, weight: Array, root: Array) -> list[Any]:
+    """[sum over the rows of difference of root^2 |row|^2_weight], or nothing where that is zero for sure."""
+    values, vectors = np.linalg.eigh(weight) if weight.size else (np.zeros(0), np.zeros((0, 0)))
+    factor = vectors * np.sqrt(np.maximum(values, 0.0))
+    return [cp.sum_squares(cp.multiply(root, difference @ factor))] if factor.any() else []
+
+
+def central_reference(
+    problem: MPCProblem, data: Sequence[AgentData], action: Sequence[Array] | None = None
+) -> Reference:
+    """V, or Q where an action is given."""
+    return CentralProgram(problem, data, action).solve()

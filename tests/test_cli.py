@@ -1,0 +1,155 @@
+"""The command as a person meets it: what it prints, what it leaves, how it ends; in processes of its own."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = """\
+title = "Two seconds"
+
+[plant]
+kind = "power_network"
+scenario = 1
+
+[controller]
+kind = "distributed_mpc"
+horizon = 5
+
+[controller.admm]
+iterations = 20
+
+[simulation]
+t_end = 2.0
+"""
+
+
+def command(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    full = [sys.executable, "-m", "dmpcrl_ctrl", *(str(word) for word in words)]
+    return subprocess.run(full, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with one experiment in it."""
+    (tmp_path / "two.toml").write_text(TEXT, encoding="utf-8")
+    return tmp_path
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith("dmpcrl-ctrl: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_run_prints_a_table_and_leaves_three_files(place: Path) -> None:
+    done = command("run", "two.toml", "--out", "out", "--seed", "4", "--set", "plant.scenario=2", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no bar where nobody watches
+    for word in ("Two seconds", "total cost", "eta", "phi", "solve time", "ADMM primal residual", "status"):
+        assert word in done.stdout
+    assert done.stdout.splitlines()[-3:] == ["out/run.h5", "out/summary.json", "out/report.html"]
+    numbers = json.loads((place / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert numbers["seed"] == 4
+    assert len(numbers["agent_cost"]) == 5  # scenario 2 has five areas
+    assert f"{numbers['indices']['eta']:.12g}" in done.stdout
+    page = (place / "out" / "report.html").read_text(encoding="utf-8")
+    assert "dmpcrl-ctrl run two.toml --out runs/again --set plant.scenario=2 --seed 4" in page
+
+
+def test_an_existing_run_is_not_written_over(place: Path) -> None:
+    assert command("run", "two.toml", "--out", "out", cwd=place).returncode == 0
+    before = {path.name: path.read_bytes() for path in (place / "out").iterdir()}
+    assert_one_line(command("run", "two.toml", "--out", "out", cwd=place), 2, "out already holds a run", "--overwrite")
+    assert {path.name: path.read_bytes() for path in (place / "out").iterdir()} == before
+    assert command("run", "two.toml", "--out", "out", "--overwrite", cwd=place).returncode == 0
+
+
+def test_bad_input_is_one_line_and_status_2(place: Path) -> None:
+    (place / "bad.toml").write_text(TEXT.replace("horizon", "horizn"), encoding="utf-8")
+    done = command("run", "bad.toml", "--out", "out", cwd=place)
+    assert_one_line(done, 2, "bad.toml:9: unknown key controller.horizn; did you mean horizon?")
+    assert_one_line(command("run", "none.toml", "--out", "out", cwd=place), 2, "none.toml cannot be read")
+    done = command("run", "two.toml", "--out", "out", "--set", "plant.kind=chain", cwd=place)
+    assert_one_line(done, 2, "needs quotes")
+    # Right in form, wrong for the plant: the learning paper has no limit for area 5.
+    sets = ("--set", "plant.scenario=2", "--set", 'plant.input_limits="learning"')
+    assert_one_line(command("run", "two.toml", "--out", "out", *sets, cwd=place), 2, "area 5")
+    assert not (place / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_status_1(place: Path) -> None:
+    done = command("run", "two.toml", "--out", "two.toml/out", cwd=place)
+    assert_one_line(done, 1, "two.toml/out cannot be written")
+
+
+def test_list_shows_what_is_at_hand(place: Path) -> None:
+    done = command("list", cwd=place)
+    assert done.returncode == 0, done.stderr
+    for word in (
+        "Plants",
+        "quadruple_tank",
+        "Controllers",
+        "distributed_mpc",
+        "Experiments",
+        "two.toml",
+        "Two seconds",
+    ):
+        assert word in done.stdout
+    assert "hycon2_scenario1.toml" in command("list", ROOT, cwd=place).stdout
+
+
+def test_version_and_usage(place: Path) -> None:
+    from dmpcrl_ctrl import __version__
+
+    assert command("--version", cwd=place).stdout == f"dmpcrl-ctrl {__version__}\n"
+    assert command("run", "two.toml", cwd=place).returncode == 2  # without --out
+    assert "run" in command(cwd=place).stdout + command(cwd=place).stderr
+
+
+def test_a_person_who_watches_sees_a_bar(place: Path) -> None:
+    watching, screen = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
+    full = [sys.executable, "-m", "dmpcrl_ctrl", "run", "two.toml", "--out", "out"]
+    with subprocess.Popen(full, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=screen) as process:
+        os.close(screen)
+        shown = b""
+        while chunk := _read(watching):
+            shown += chunk
+        assert process.wait() == 0
+    os.close(watching)
+    assert b"Two seconds" in shown
+    assert b"%" in shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other side has gone
+        return b""
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_numbers(place: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    full = [sys.executable, "-m", "dmpcrl_ctrl", "run", "two.toml", "--out", "out", "--set", "simulation.t_end=1e6"]
+    with subprocess.Popen(full, cwd=place, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while not (place / "out" / "run.h5").exists() and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.startswith("dmpcrl-ctrl: interrupted")
+    assert errors.count("\n") == 1
+    assert not (place / "out" / "summary.json").exists()

@@ -1,0 +1,127 @@
+"""What the strategies promise: connected networks, problems that have a solution, programs whose solution is known."""
+
+import networkx as nx
+import numpy as np
+import qpsolvers
+from hypothesis import find, given, settings
+from scipy import sparse
+
+from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint
+from dmpcrl_ctrl.validation.strategies import Arcs, SolvedQP, blueprints, couplings, mpc_problems, networks, solved_qps
+from tests.references import central_reference
+
+Case = tuple[MPCProblem, tuple[AgentData, ...]]
+
+
+@given(networks(2, 6))
+def test_networks_are_connected_and_of_the_size_asked_for(graph: "nx.Graph[int]") -> None:
+    assert sorted(graph) == list(range(len(graph))) and 2 <= len(graph) <= 6
+    assert nx.is_connected(graph)
+    assert nx.number_of_selfloops(graph) == 0
+
+
+@given(couplings(1, 5))
+def test_couplings_are_directed_and_connected(case: tuple[int, Arcs]) -> None:
+    agents, arcs = case
+    graph = nx.DiGraph(arcs)
+    graph.add_nodes_from(range(agents))
+    assert len(set(arcs)) == len(arcs)
+    assert len(graph) == agents and nx.is_weakly_connected(graph)
+
+
+@given(mpc_problems())
+@settings(max_examples=200)
+def test_every_problem_has_a_finite_optimum_says_another_solver(case: Case) -> None:
+    reference = central_reference(*case)
+    assert np.isfinite(reference.value)
+    assert 1 <= len(case[0].models) <= 8
+
+
+@given(mpc_problems(2, 3, max_states=2, max_inputs=1, max_horizon=2, features=["hard_bounds"]))
+def test_limits_of_the_sizes_are_kept(case: Case) -> None:
+    problem, _ = case
+    assert 2 <= len(problem.models) <= 3 and problem.horizon <= 2
+    assert all(1 <= model.n <= 2 and model.m <= 1 for model in problem.models)
+    assert not any(model.soft.any() for model in problem.models)
+
+
+@given(mpc_problems(features=()))
+def test_without_features_the_cost_is_strictly_convex_and_nothing_is_bounded(case: Case) -> None:
+    for model in case[0].models:
+        assert np.linalg.eigvalsh(model.Q)[0] > 0.0
+        assert not model.m or np.linalg.eigvalsh(model.R)[0] > 0.0
+        assert len(model.C) == 0 and not model.terminal_equality and np.isinf(model.u_max).all()
+
+
+def test_a_failure_shrinks_to_few_agents_and_the_features_that_matter() -> None:
+    found = find(blueprints(), lambda b: len(b.sizes) >= 3 and "rate_limits" in b.features)
+    assert found == Blueprint(((1, 0),) * 3, found.arcs, 1, frozenset({"rate_limits"}), 0)
+    assert len(found.arcs) == 2
+
+
+def test_agents_of_different_sizes_directed_couplings_and_all_features_occur() -> None:
+    seen = find(
+        blueprints(min_agents=3),
+        lambda b: len({n for n, _ in b.sizes}) > 2 and any(arc[::-1] not in b.arcs for arc in b.arcs),
+    )
+    assert len(seen.sizes) >= 3
+    for feature in FEATURES:
+        assert feature in find(blueprints(), lambda b, feature=feature: feature in b.features).features
+
+
+def dense(matrix: object) -> np.ndarray:
+    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
+
+
+@given(solved_qps())
+@settings(max_examples=200)
+def test_the_known_solution_satisfies_the_optimality_conditions(case: SolvedQP) -> None:
+    qp, solution = case.qp, case.solution
+    H, A, C = dense(qp.H), dense(qp.A), dense(qp.C)
+    x, low, high = solution.x, solution.lower_dual, solution.upper_dual
+    assert np.allclose(H @ x + qp.g + A.T @ solution.equality_dual + C.T @ (high - low), 0.0, atol=1e-12)
+    assert np.allclose(A @ x, qp.b, atol=1e-12)
+    assert np.all(C @ x >= qp.lower - 1e-12) and np.all(C @ x <= qp.upper + 1e-12)
+    assert np.all(low >= 0.0) and np.all(high >= 0.0)
+    assert not low[C @ x > qp.lower + 1e-12].any() and not high[C @ x < qp.upper - 1e-12].any()
+    assert np.linalg.eigvalsh(H)[0] >= (0.09 if case.strictly_convex else -1e-10)
+
+
+@given(solved_qps())
+@settings(max_examples=100)
+def test_another_solver_finds_the_same_optimum(case: SolvedQP) -> None:
+    qp, x = case.qp, case.solution.x
+    C, above, below = dense(qp.C), np.isfinite(qp.upper), np.isfinite(qp.lower)
+    problem = qpsolvers.Problem(
+        sparse.csc_matrix(dense(qp.H)), qp.g,
+        sparse.csc_matrix(np.vstack([C[above], -C[below]])), np.concatenate([qp.upper[above], -qp.lower[below]]),
+        sparse.csc_matrix(dense(qp.A)), qp.b,
+    )  # fmt: skip
+    answer = qpsolvers.solve_problem(problem, solver="clarabel")
+    assert answer.found and answer.x is not None
+    assert abs(qp.objective(answer.x) - qp.objective(x)) <= 1e-6 * (1.0 + abs(qp.objective(x)))
+    if case.strictly_convex:
+        assert np.allclose(answer.x, x, atol=1e-3)
+
+
+def test_degenerate_programs_occur_and_shrink() -> None:
+    found = find(solved_qps(), lambda case: not case.strictly_convex and (case.qp.lower == case.qp.upper).any())
+    assert len(found.qp.g) == 1
+
+
+@given(solved_qps(degenerate=False))
+def test_without_degeneracy_point_and_multipliers_are_the_only_ones(case: SolvedQP) -> None:
+    qp, solution = case.qp, case.solution
+    assert case.strictly_convex
+    active = (solution.lower_dual > 0.0) | (solution.upper_dual > 0.0)
+    rows = dense(qp.C) @ solution.x
+    assert np.array_equal(active, np.isclose(rows, qp.lower, atol=1e-12) | np.isclose(rows, qp.upper, atol=1e-12))
+    gradients = np.vstack([dense(qp.A), dense(qp.C)[active]])
+    assert np.linalg.matrix_rank(gradients) == len(gradients)
+
+
+def test_sparse_and_dense_programs_occur() -> None:
+    for kind in (True, False):
+        case = find(solved_qps(), lambda case, kind=kind: sparse.issparse(case.qp.H) == kind)
+        assert sparse.issparse(case.qp.A) == sparse.issparse(case.qp.C) == kind
