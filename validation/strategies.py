@@ -24,32 +24,25 @@ from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint, random_problem
 
 Arcs = tuple[tuple[int, int], ...]
+# How a link between two agents acts: from the first on the second, back, or both ways.
+_WAYS = ((True, False), (False, True), (True, True))
 
 
 @st.composite
 def networks(draw: st.DrawFn, min_agents: int = 1, max_agents: int = 8) -> "nx.Graph[int]":
-    """Connected undirected graphs on the agents 0, 1, ...: a random tree and more links.
-
-    Shrinks to few agents, to a path's or star's first links, and to a tree.
-    """
-    agents = draw(st.integers(min_agents, max_agents))
+    """Connected undirected graphs on the agents 0, 1, ...: a random tree and more links. Shrinks to a small star."""
+    agents, arcs = draw(couplings(min_agents, max_agents))
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(agents))
-    graph.add_edges_from((draw(st.integers(0, i - 1)), i) for i in range(1, agents))
-    others = sorted(nx.complement(graph).edges)
-    if others:
-        graph.add_edges_from(draw(st.lists(st.sampled_from(others), max_size=agents, unique=True)))
+    graph.add_edges_from(arcs)
     return graph
 
 
 @st.composite
 def couplings(draw: st.DrawFn, min_agents: int = 1, max_agents: int = 8) -> tuple[int, Arcs]:
     """(agents, arcs): directed couplings (j, i), agent j acts on agent i, whose undirected graph is connected."""
-    graph = draw(networks(min_agents, max_agents))
-    arcs: list[tuple[int, int]] = []
-    for i, j in sorted(graph.edges):
-        arcs += draw(st.sampled_from([[(i, j)], [(j, i)], [(i, j), (j, i)]]))
-    return graph.number_of_nodes(), tuple(arcs)
+    blueprint = draw(blueprints(min_agents, max_agents, max_states=1, max_inputs=0, max_horizon=1, features=()))
+    return len(blueprint.sizes), blueprint.arcs
 
 
 @st.composite
@@ -64,11 +57,22 @@ def blueprints(
     features: Collection[str] = FEATURES,
 ) -> Blueprint:
     """Blueprints of random problems; see :func:`mpc_problems`."""
-    agents, arcs = draw(couplings(min_agents, max_agents))
+    # Agents and links are elements of lists that do not refer to each other's lengths: so a failure shrinks fast.
+    anyone, way = st.integers(0, max_agents - 1), st.sampled_from(_WAYS)
     size = st.tuples(st.integers(1, max_states), st.integers(0, max_inputs))
-    sizes = draw(st.lists(size, min_size=agents, max_size=agents))
+    first = draw(size)
+    rest = draw(st.lists(st.tuples(size, anyone, way), min_size=min_agents - 1, max_size=max_agents - 1))
+    more = draw(st.lists(st.tuples(anyone, anyone, way), max_size=max_agents))
+    agents = len(rest) + 1
+    links = {(parent % i, i): how for i, (_, parent, how) in enumerate(rest, start=1)}
+    for a, b, how in more:
+        i, j = sorted((a % agents, b % agents))
+        if i < j:
+            links.setdefault((i, j), how)
+    arcs = [arc for (i, j), (there, back) in links.items() for arc, is_on in (((i, j), there), ((j, i), back)) if is_on]
     chosen = draw(st.frozensets(st.sampled_from(sorted(features)))) if features else frozenset()
-    return Blueprint(tuple(sizes), arcs, draw(st.integers(1, max_horizon)), chosen, draw(st.integers(0, 2**32 - 1)))
+    sizes = (first, *(size for size, _, _ in rest))
+    return Blueprint(sizes, tuple(arcs), draw(st.integers(1, max_horizon)), chosen, draw(st.integers(0, 2**32 - 1)))
 
 
 def mpc_problems(
