@@ -137,14 +137,13 @@ class LogReader:
     ----------
     file
         Open for reading, or a log in memory.
-    name
-        For messages.
+    path
+        Of the file; None: in memory.
     """
 
-    def __init__(self, file: h5py.File, name: str) -> None:
-        self.name = name
-        self._file = file
-        self._size = file.id.get_filesize()
+    def __init__(self, file: h5py.File, path: Path | None = None) -> None:
+        self.name = "memory" if path is None else str(path)
+        self._file, self._path = file, path
         self._datasets = dict(self._walk(file, "", set()))
 
     @classmethod
@@ -166,7 +165,7 @@ class LogReader:
         # Byte 11 of a version 3 superblock says that a writer in SWMR mode has not closed the file.
         writing = head[8:9] == b"\x03" and bool(head[11] & 4)
         try:
-            return cls(h5py.File(path, "r", swmr=writing), str(path))
+            return cls(h5py.File(path, "r", swmr=writing), path)
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise LogError(f"{path}: is damaged or truncated: {_line(error)}") from error
 
@@ -265,9 +264,9 @@ class LogReader:
             raise self.fault(path, "data in this file", "data that lie in another")
         if filters - {h5py.h5z.FILTER_FLETCHER32}:
             raise self.fault(path, "no filter but checksums", f"filters {sorted(filters)}")
-        if dataset.shape is None or dataset.nbytes > self._size:
+        if dataset.shape is None or dataset.nbytes > self._size():
             claim = "no shape" if dataset.shape is None else f"shape {dataset.shape} ({dataset.nbytes} bytes)"
-            raise self.fault(path, f"at most the file's own {self._size} bytes", claim)
+            raise self.fault(path, f"at most the file's own {self._size()} bytes", claim)
 
     def _require_stored(self, dataset: h5py.Dataset, path: str) -> None:
         """Every chunk is there and lies within the file: HDF5 itself reads zeros where it does not."""
@@ -276,9 +275,14 @@ class LogReader:
         ends: list[int] = []
         dataset.id.chunk_iter(lambda chunk: ends.append(chunk.byte_offset + chunk.size))
         expected = int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
-        last = max(ends, default=0)
-        if len(ends) != expected or last > self._size:
-            raise self.fault(path, f"{expected} chunks within {self._size} bytes", f"{len(ends)} up to byte {last}")
+        size, last = self._size(), max(ends, default=0)
+        if len(ends) < expected or last > size:
+            raise self.fault(path, f"{expected} chunks within {size} bytes", f"{len(ends)} up to byte {last}")
+
+    def _size(self) -> int:
+        """Bytes of the file, which may be growing."""
+        size: int = self._file.id.get_filesize() if self._path is None else self._path.stat().st_size
+        return size
 
 
 def _created(path: Path | None, overwrite: bool) -> h5py.File:

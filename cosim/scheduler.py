@@ -159,9 +159,9 @@ class Scheduler:
     def next_instant(self, state: LoopState) -> int:
         """Tick of the next instant after `state`, at most the end."""
         tick = state.tick
-        nexts = [plant.next_event(tick) for plant in self._plants]
+        nexts: list[int | None] = [self.end, *(plant.next_event(tick) for plant in self._plants)]
         nexts += [block.next_event(tick, s) for block, s in zip(self._blocks, state.blocks, strict=True)]
-        return min(self.end, *(event for event in nexts if event is not None))
+        return min(event for event in nexts if event is not None)
 
     def next_row(self, tick: int) -> int:
         """Tick of the next instant after `tick` that is logged."""

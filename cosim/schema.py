@@ -1,14 +1,14 @@
 """What a log holds (schema 1): every dimension, array, unit and attribute, before a file is touched.
 
-    /time (K+1), /sample (K)                         s; sample k holds from time k to time k + 1
-    /plant/state, /plant/output                      (K+1, .)   just before the instant
-    /plant/input, disturbance, setpoint              (K, .)     in effect from the instant on
-    /plant/state_limits, /plant/input_limits         (., 2)
-    /plant/dense/dense_time, /plant/dense/state      (L, .)     where asked for
-    /plant/model/A, B, C, D                          of linear plants; in a group each where there are several
-    /cost/stage                                      (K, M)     by agent
-    /controller/<name>/input, output, due            (K, .)     what it saw, what it sent out, whether it was its turn
-    /controller/<name>/<field>                       (K, ...)   as the block declares; repeated where it was not due
+/time (K+1), /sample (K)                         s; sample k holds from time k to time k + 1
+/plant/state, /plant/output                      (K+1, .)   just before the instant
+/plant/input, disturbance, setpoint              (K, .)     in effect from the instant on
+/plant/state_limits, /plant/input_limits         (., 2)
+/plant/dense/dense_time, /plant/dense/state      (L, .)     where asked for
+/plant/model/A, B, C, D                          of linear plants; in a group each where there are several
+/cost/stage                                      (K, M)     by agent
+/controller/<name>/input, output, due            (K, .)     what it saw, what it sent out, whether it was its turn
+/controller/<name>/<field>                       (K, ...)   as the block declares; repeated where it was not due
 """
 
 import platform

@@ -91,7 +91,7 @@ def simulate(
         _loop(scheduler, start, recorder, dense, progress)
     finally:  # an error or an interruption leaves a log of what came before it
         recorder.close()
-    return Run(LogReader(writer.file, "memory")) if log is None else open_log(log)
+    return Run(LogReader(writer.file)) if log is None else open_log(log)
 
 
 def _loop(

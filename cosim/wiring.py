@@ -242,7 +242,7 @@ def _order(blocks: Sequence[TimedBlock], sources: list[list[Signal]]) -> tuple[i
     try:
         return tuple(TopologicalSorter(before).static_order())
     except CycleError as error:
-        cycle = " -> ".join(blocks[k].name for k in reversed(error.args[1]))
+        cycle = " -> ".join(blocks[k].name for k in error.args[1])
         raise WiringError(
             f"blocks wait for each other at the same instant: {cycle}; give one of them a delay or another offset"
         ) from error
@@ -268,7 +268,7 @@ def _require_no_loop(plants: Sequence[Plant], drivers: list[list[Signal]]) -> No
     try:
         TopologicalSorter(driven_by).prepare()
     except CycleError as error:
-        cycle = " -> ".join(reversed(error.args[1]))
+        cycle = " -> ".join(error.args[1])
         raise WiringError(f"algebraic loop of continuous plants: {cycle}; put a state or a sample between") from error
 
 

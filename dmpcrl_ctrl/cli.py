@@ -4,6 +4,7 @@ Nothing heavy is imported before a command needs it. Bad input ends with one lin
 run that had to stop with one line and 1, an interrupted one with 130.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the command."""
+    # Thousands of small dense factorisations: a second thread costs more than it brings (seventyfold for one of them, on
+    # two cores with other work). It takes effect because nothing has loaded numpy yet; a value that is set stays.
+    for library in ("OPENBLAS", "OMP", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     app()
 
 

@@ -15,7 +15,7 @@ from dmpcrl_ctrl.status import Status
 
 AVAILABLE = importlib.util.find_spec("proxsuite") is not None
 _INFINITE = 1e20
-_MAX_ITERATIONS, _MAX_INNER = 500, 100
+_MAX_ITERATIONS, _MAX_INNER = 100, 50
 
 
 class ProxQP:
@@ -27,12 +27,12 @@ class ProxQP:
     Parameters
     ----------
     tolerance
-        Absolute tolerance on the residuals.
+        Absolute tolerance on the residuals; loose, as the active rows give the digits that are missing.
     """
 
     name = "proxqp"
 
-    def __init__(self, tolerance: float = 1e-10) -> None:
+    def __init__(self, tolerance: float = 1e-8) -> None:
         if not AVAILABLE:
             raise SolverError('proxsuite is not installed: pip install proxsuite, or choose solver="piqp" or "daqp"')
         self.tolerance = tolerance

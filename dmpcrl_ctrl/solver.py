@@ -19,7 +19,7 @@ from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals, require_valid
 from dmpcrl_ctrl.status import Status
 
 TOLERANCE = 1e-9
-_FALLBACKS = ("proxqp", "piqp", "daqp")
+_FALLBACKS = ("piqp", "daqp", "proxqp")
 
 
 @dataclass
@@ -69,15 +69,16 @@ class CheckedSolver:
             if self._holds(qp, solution):
                 self.counts.unchanged += 1
                 return solution
-        found = self._attempts(qp)
-        if found is None:
-            self._last = None
+        found = self._by_backend(qp)
+        if found is not None:
+            return found
+        # a linear program tells an infeasible program from a failing solver before slower solvers try their luck
+        if least_violation(qp) > self.tolerance:
             self.counts.failed += 1
-            infeasible = least_violation(qp) > self.tolerance
-            return failed(qp, Status.PRIMAL_INFEASIBLE if infeasible else Status.SOLVER_FAILED)
-        return found
+            return failed(qp, Status.PRIMAL_INFEASIBLE)
+        return self._by_fallback(qp)
 
-    def _attempts(self, qp: QP) -> QPSolution | None:
+    def _by_backend(self, qp: QP) -> QPSolution | None:
         was_warm = self._primary.warm
         solution = self._polished(qp, self._primary.solve(qp))
         if solution is not None:
@@ -90,13 +91,17 @@ class CheckedSolver:
                 self.counts.rebuilt += 1
                 return solution
             self._primary.forget()
+        return None
+
+    def _by_fallback(self, qp: QP) -> QPSolution:
         for name in _FALLBACKS:
             if name != self.backend and (name != "proxqp" or proxqp.AVAILABLE):
                 solution = self._polished(qp, _backend(name).solve(qp))
                 if solution is not None:
                     self.counts.fallback += 1
                     return solution
-        return None
+        self.counts.failed += 1
+        return failed(qp)
 
     def _polished(self, qp: QP, raw: QPSolution) -> QPSolution | None:
         """The polished or else the raw point, if it passes; the status that the solver claims is not asked."""

@@ -26,7 +26,7 @@ BEHIND = {
     "typer": ("dmpcrl_ctrl/cli.py", "dmpcrl_ctrl/__main__.py"),
     "rich": ("dmpcrl_ctrl/cli.py",),
     "hypothesis": ("validation/strategies.py",),
-    "matplotlib": ("cosim/plot.py", "validation/drawing.py", "validation/figures.py"),
+    "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
 }
 
 

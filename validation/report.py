@@ -71,14 +71,14 @@ def render(run: "Run", summary: Summary, heading: Heading) -> str:
 def _key_numbers(summary: Summary) -> list[Row]:
     """The five or so numbers that stand large at the top."""
     rows = [Row("total cost", number(summary.total_cost))]
-    rows += [Row(name, number(value)) for name, value in summary.indices.items()]
+    rows += [Row(name, f"{value:.5g}") for name, value in summary.indices.items()]
     if summary.limited_states:
         rows.append(Row("limit violations", f"{summary.violated_samples} of {summary.samples + 1}"))
     for controller in summary.controllers.values():
         if controller.solve_time:
             rows.append(Row("median solve time", seconds(controller.solve_time.median)))
         if controller.central_difference:
-            rows.append(Row("difference to central", f"{controller.central_difference.max:.1e}"))
+            rows.append(Row("from central", f"{controller.central_difference.max:.1e}"))
     return rows
 
 

@@ -6,7 +6,7 @@ docstring is what `dmpcrl-ctrl list` prints. Types are strict: "50" is no number
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -60,7 +60,9 @@ class PowerNetwork(Section):
         """Make the plant."""
         from dmpcrl_ctrl.plants import power_network
 
-        return power_network(scenario=self.scenario, input_limits=self.input_limits, load_noise=self.load_noise)
+        return power_network(
+            cast(Literal[1, 2, 3], self.scenario), input_limits=self.input_limits, load_noise=self.load_noise
+        )
 
 
 class RandomPowerNetwork(Section):
@@ -180,7 +182,7 @@ class Lqr(Section):
 
     def build(self, plant: "Plant") -> "Block":
         """Make the controller of `plant`."""
-        from dmpcrl_ctrl.controllers import LQR
+        from dmpcrl_ctrl.controllers.lqr import LQR
 
         return LQR.for_plant(plant, **self.model_dump(exclude={"kind"}))
 
@@ -198,7 +200,7 @@ class Observer(Section):
 
         return ObserverBlock.for_plant(
             plant,
-            sample_time=self.sample_time or controller.sample_time,
+            sample_time=float(self.sample_time or controller.sample_time),
             offset=getattr(controller, "offset", 0.0) if self.sample_time is None else 0.0,
             process_noise=self.process_noise,
             measurement_noise=self.measurement_noise,

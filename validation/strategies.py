@@ -70,9 +70,11 @@ def blueprints(
         if i < j:
             links.setdefault((i, j), how)
     arcs = [arc for (i, j), (there, back) in links.items() for arc, is_on in (((i, j), there), ((j, i), back)) if is_on]
-    chosen = draw(st.frozensets(st.sampled_from(sorted(features)))) if features else frozenset()
+    chosen = draw(st.lists(st.sampled_from(sorted(features)), max_size=len(features))) if features else []
     sizes = (first, *(size for size, _, _ in rest))
-    return Blueprint(sizes, tuple(arcs), draw(st.integers(1, max_horizon)), chosen, draw(st.integers(0, 2**32 - 1)))
+    return Blueprint(
+        sizes, tuple(arcs), draw(st.integers(1, max_horizon)), frozenset(chosen), draw(st.integers(0, 2**32 - 1))
+    )
 
 
 def mpc_problems(

@@ -94,6 +94,8 @@ def _controller_rows(controller: ControllerSummary) -> list[Row]:
         )
     for name, count in controller.statuses.items():
         rows.append(Row(f"status {name}", str(count), Status[name.upper()].message))
+    for name, count in controller.culprits.items():
+        rows.append(Row(f"blamed {name}", str(count), "samples at which the failure was its own"))
     for name, count in controller.applied.items():
         if name != Applied.FRESH.name.lower():
             rows.append(Row(f"applied {name}", str(count), Applied[name.upper()].message))
@@ -120,7 +122,7 @@ def findings(summary: Summary) -> list[Finding]:
 
 
 def _controller_findings(who: str, controller: ControllerSummary) -> list[Finding]:
-    found = []
+    found: list[Finding] = []
     solved = sum(count for name, count in controller.statuses.items() if Status[name.upper()].ok)
     failed = controller.samples - solved
     if not controller.statuses:

@@ -49,7 +49,9 @@ def linear_plant(
     groups = [part.split() for part in signals.split(";")] if signals else [[], [], []]
     states = groups[0] or [f"x{k}" for k in range(len(A))]
     inputs = groups[1] or [f"u{k}" for k in range(B.shape[1])]
-    outputs = (groups[2] if len(groups) > 2 else []) or (states if len(C) == len(states) else [f"y{k}" for k in range(len(C))])
+    outputs = (groups[2] if len(groups) > 2 else []) or (
+        states if len(C) == len(states) else [f"y{k}" for k in range(len(C))]
+    )
     D = np.broadcast_to(np.asarray(D, float), (len(C), B.shape[1]))
     return Plant(ct.ss(A, B, C, D, dt, states=states, inputs=inputs, outputs=outputs, name=name), **options)
 

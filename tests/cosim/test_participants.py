@@ -66,7 +66,9 @@ def test_who_is_no_plant_or_block_is_named(plant: Plant) -> None:
         Participants.of([], (), 1)
 
 
-@pytest.mark.parametrize("options", [{"sample_time": 0.0}, {"sample_time": -1.0}, {"offset": -0.5}, {"delay": -1}, {"preview": -1}])
+@pytest.mark.parametrize(
+    "options", [{"sample_time": 0.0}, {"sample_time": -1.0}, {"offset": -0.5}, {"delay": -1}, {"preview": -1}]
+)
 def test_times_out_of_range_are_refused(plant: Plant, make_block: Make, options: dict[str, Any]) -> None:
     with pytest.raises(ClockError, match="sample time .* must be positive"):
         Participants.of(plant, make_block("x0", "u0", lambda k, y: y, **options), 1)
@@ -79,7 +81,10 @@ def test_a_run_ends_after_it_begins(plant: Plant, t_end: float) -> None:
 
 
 def test_incommensurate_sample_times_are_both_named(plant: Plant, make_block: Make) -> None:
-    blocks = [make_block("x0", "u0", lambda k, y: y, 1 / 3, name="lqr"), make_block("x0", "", lambda k, y: [], math.pi, name="mpc")]
+    blocks = [
+        make_block("x0", "u0", lambda k, y: y, 1 / 3, name="lqr"),
+        make_block("x0", "", lambda k, y: [], math.pi, name="mpc"),
+    ]
     with pytest.raises(ClockError, match=r"mpc: sample time .*lqr: sample time.* 3\.14159"):
         Participants.of(plant, blocks, 1)
 

@@ -12,7 +12,9 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def table(make_plant: Make, make_block: Make) -> SignalTable:
-    plant = make_plant([[0.0]], [[1.0, 1.0]], C=[[1.0], [3.0]], signals="x; u d; y z", disturbances={"d": 1.0}, name="p")
+    plant = make_plant(
+        [[0.0]], [[1.0, 1.0]], C=[[1.0], [3.0]], signals="x; u d; y z", disturbances={"d": 1.0}, name="p"
+    )
     return SignalTable(Participants.of(plant, make_block("x", "u extra", lambda k, y: y, name="b"), 1))
 
 
