@@ -24,7 +24,7 @@ from dmpcrl_ctrl.network import communication_graph, shared_states
 from dmpcrl_ctrl.penalty import automatic_penalty
 from dmpcrl_ctrl.plan import Duals, Plan, read_duals, read_plan, rows_without_action
 from dmpcrl_ctrl.qp import QP, QPSolution, Substitution, substitution
-from dmpcrl_ctrl.solver import CheckedSolver
+from dmpcrl_ctrl.solver import CheckedSolver, require_installed
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.value import Evaluation, failed_evaluation, invalid_agent
 
@@ -65,13 +65,9 @@ class DistributedEvaluator:
             self.weights = automatic_penalty(self.horizons, self.held, self.shared)
         else:
             self.weights = np.full(self.shared.size, float(self.admm.penalty))
-        self._programs = {
-            given: [
-                _local_program(horizon, h, self.weights[h.shared], given, solver)
-                for horizon, h in zip(self.horizons, self.held, strict=True)
-            ]
-            for given in (False, True)
-        }
+        require_installed(solver)
+        self._solver = solver
+        self._programs: dict[bool, list[_LocalProgram]] = {}
 
     def evaluate(
         self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None
@@ -108,11 +104,15 @@ class DistributedEvaluator:
     def _agents(self, data: Sequence[AgentData], action: Sequence[Array] | None) -> list["_Agent"]:
         states = [d.state for d in data]
         given = [np.zeros(0)] * len(data) if action is None else action
+        q = action is not None
+        if q not in self._programs:  # V and Q keep their solvers apart; who never asks for Q does not pay for it
+            self._programs[q] = [
+                _local_program(horizon, h, self.weights[h.shared], q, self._solver)
+                for horizon, h in zip(self.horizons, self.held, strict=True)
+            ]
         return [
             _Agent(horizon, program, d, a, program.cut.remaining(horizon.program(d, states), a))
-            for program, horizon, d, a in zip(
-                self._programs[action is not None], self.horizons, data, given, strict=True
-            )
+            for program, horizon, d, a in zip(self._programs[q], self.horizons, data, given, strict=True)
         ]
 
     def _evaluation(self, agents: Sequence["_Agent"], result: ADMMResult) -> Evaluation:

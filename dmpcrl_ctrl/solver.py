@@ -143,5 +143,10 @@ def least_violation(qp: QP) -> float:
     return float(answer.fun) if answer.status == 0 else float("inf")
 
 
+def require_installed(name: str) -> None:
+    """Raise SolverError where the backend is not here."""
+    _backend(name)
+
+
 def _backend(name: str) -> "proxqp.ProxQP | Backend":
     return proxqp.ProxQP() if name == "proxqp" else Backend(name)
