@@ -25,6 +25,7 @@ from dmpcrl_ctrl.status import Status
 
 _WINDOW = 50
 _STEADY = 1e-3
+_OUT_OF_PROPORTION = 10.0
 _CONVERGED = 1e-9
 _BALANCE_AT = (10, 20, 30, 50, 100, 200, 400, 800, 1600)
 
@@ -201,7 +202,7 @@ def _verdict(
     target = options.tolerance * (1.0 + _largest([sweep.state.z]))
     if primal <= target and dual <= options.tolerance * (1.0 + _largest(sweep.state.y)):
         return Status.OPTIMAL
-    if count % _WINDOW == 0 and watch.stalled(sweep.gaps) and primal > 100.0 * target:
+    if watch.stalled(sweep, count) and primal > 100.0 * target:
         return Status.CONSENSUS_STALLED
     return Status.NOT_CONVERGED if count == options.iterations else None
 
@@ -251,18 +252,25 @@ def step(
 class _Watch:
     """Tells a disagreement that will not go away from slow convergence.
 
-    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero. So over a window
-    of iterations the gaps stand still, which they do not while they shrink.
+    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero, and y grows without
+    end. So over a window of iterations the gaps stand still although y is far larger than any multiplier that the costs
+    called for at the start: with a penalty so light that y has hardly moved, standing still means nothing.
     """
 
     def __init__(self) -> None:
         self._gaps: Array | None = None
+        self._usual: float | None = None
 
-    def stalled(self, gaps: Sequence[Array]) -> bool:
-        """Whether the gaps are what they were a window ago."""
-        now, then = np.concatenate(gaps), self._gaps
+    def stalled(self, sweep: Sweep, count: int) -> bool:
+        """Whether the gaps are what they were a window ago, and y has grown out of proportion."""
+        if self._usual is None:
+            self._usual = _largest([solution.equality_dual for solution in sweep.solutions])
+        if count % _WINDOW:
+            return False
+        now, then = np.concatenate(sweep.gaps), self._gaps
         self._gaps = now
-        return then is not None and bool(np.abs(now - then).max() <= _STEADY * np.abs(now).max())
+        still = then is not None and bool(np.abs(now - then).max() <= _STEADY * np.abs(now).max())
+        return still and _largest(sweep.state.y) > _OUT_OF_PROPORTION * self._usual
 
 
 def _result(

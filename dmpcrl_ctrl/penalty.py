@@ -14,7 +14,7 @@ from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.network import SharedStates
 
 
-_CAP = 1e4
+_RANGE = 1e4
 
 
 def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared: SharedStates) -> Array:
@@ -22,7 +22,8 @@ def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared:
 
     w = sqrt(a max(b, a / 1000)): a is the least curvature of the owner's cost along the component's trajectory, b the
     largest curvature that a holder's cost has in its copy, with its inputs at their best. Inequalities are left out.
-    A component that its owner's inputs hardly reach has no bounded a: it is capped by the direct cost on it and by b.
+    A component that its owner's inputs hardly reach, or move at no cost, has no sensible a: it is kept within a factor of
+    the direct cost on it and of b.
     """
     owners: dict[tuple[int, int], float] = {}
     direct: dict[tuple[int, int], float] = {}
@@ -41,7 +42,8 @@ def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared:
     weights = {}
     for key, a in owners.items():
         b = holders[key]
-        a = min(a, _CAP * max(b, direct[key])) or 1.0
+        usual = max(b, direct[key]) or 1.0
+        a = float(np.clip(a, usual / _RANGE, usual * _RANGE))
         weights[key] = np.sqrt(a * max(b, a / 1000.0))
     w = np.array([weights[int(j), int(c)] for j, c in zip(shared.owner, shared.column, strict=True)])
     return w * (horizons[0].weights[shared.stage] if shared.size else 1.0)
