@@ -252,8 +252,8 @@ def step(
 class _Watch:
     """Tells a disagreement that will not go away from slow convergence.
 
-    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero, and y grows without
-    end. So over a window of iterations the gaps stand still although y is far larger than any multiplier that the costs
+    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero, and y grows
+    without end. So over a window of iterations the gaps stand still although y is far larger than any multiplier that the costs
     called for at the start: with a penalty so light that y has hardly moved, standing still means nothing.
     """
 
@@ -285,7 +285,7 @@ def _result(
 
 
 def _most_at_odds(gaps: Sequence[Array], held: Sequence[Held], weights: Array) -> int:
-    """The agent whose shared numbers differ most from what was agreed, each in the units of its multiplier."""
+    """The agent whose shared numbers differ most from what was agreed, in the units of their multipliers."""
     return int(np.argmax([np.linalg.norm(weights[h.shared] * gap) for h, gap in zip(held, gaps, strict=True)]))
 
 

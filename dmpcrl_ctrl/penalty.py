@@ -13,7 +13,6 @@ from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.network import SharedStates
 
-
 _RANGE = 1e4
 
 
@@ -22,8 +21,8 @@ def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared:
 
     w = sqrt(a max(b, a / 1000)): a is the least curvature of the owner's cost along the component's trajectory, b the
     largest curvature that a holder's cost has in its copy, with its inputs at their best. Inequalities are left out.
-    A component that its owner's inputs hardly reach, or move at no cost, has no sensible a: it is kept within a factor of
-    the direct cost on it and of b.
+    A component that its owner's inputs hardly reach, or move at no cost, has no sensible a: it is kept within a factor
+    of the direct cost on it and of b.
     """
     owners: dict[tuple[int, int], float] = {}
     direct: dict[tuple[int, int], float] = {}

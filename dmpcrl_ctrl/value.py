@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array
@@ -76,11 +77,11 @@ class Evaluator(Protocol):
 
 def agent_data(
     problem: MPCProblem,
-    states: Sequence[Array],
-    disturbances: Sequence[Array] | None = None,
-    x_setpoints: Sequence[Array] | None = None,
-    u_setpoints: Sequence[Array] | None = None,
-    previous_inputs: Sequence[Array] | None = None,
+    states: Sequence[ArrayLike],
+    disturbances: Sequence[ArrayLike] | None = None,
+    x_setpoints: Sequence[ArrayLike] | None = None,
+    u_setpoints: Sequence[ArrayLike] | None = None,
+    previous_inputs: Sequence[ArrayLike] | None = None,
 ) -> tuple[AgentData, ...]:
     """Spread what is known now over the horizon, one entry an agent.
 

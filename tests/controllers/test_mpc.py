@@ -1,5 +1,8 @@
 """The MPC blocks: what they ask for, what they answer, and what they do when a solve fails."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,7 +18,7 @@ CONVERGED = ADMMOptions(iterations=5000, tolerance=1e-10)
 SOLVERS = ["proxqp", "piqp", "daqp"]
 
 
-def pair(**limits: object) -> MPCProblem:
+def pair(**limits: Any) -> MPCProblem:
     """Two integrators; the second is fed by the first."""
     first = LocalModel([[1.0]], [[1.0]], [[1.0]], [[0.5]], u_min=[-1.0], u_max=[1.0], **limits)
     second = LocalModel([[0.8]], [[1.0]], [[2.0]], [[0.5]], A_ij={0: [[0.5]]}, E=[[1.0]], u_min=[-1.0], u_max=[1.0])
@@ -26,7 +29,7 @@ def measurement(mpc: DistributedMPC | CentralizedMPC, **values: float) -> np.nda
     return np.array([values.get(name, 0.0) for name in mpc.inputs])
 
 
-def run(mpc: DistributedMPC | CentralizedMPC, *rows: np.ndarray) -> list[tuple[np.ndarray, dict]]:
+def run(mpc: DistributedMPC | CentralizedMPC, *rows: np.ndarray) -> list[tuple[np.ndarray, dict[str, Any]]]:
     state, applied, out = mpc.init(0), np.zeros(len(mpc.outputs)), []
     for tick, row in enumerate(rows):
         state, applied, record = mpc.step(state, tick, row, applied, np.zeros(2))
@@ -63,7 +66,7 @@ def test_one_sample_of_an_unconstrained_problem_is_the_closed_form() -> None:
 
 
 @pytest.mark.parametrize("block", [CentralizedMPC, DistributedMPC])
-def test_q_at_the_policy_is_v_and_elsewhere_more(block: type) -> None:
+def test_q_at_the_policy_is_v_and_elsewhere_more(block: Any) -> None:
     mpc = block(pair(), 1.0, **({"admm": CONVERGED} if block is DistributedMPC else {}))
     v = mpc.evaluate([1.0, -2.0], disturbance=[0.3])
     u = np.concatenate(v.action)
@@ -93,7 +96,7 @@ def test_set_points_given_now_equal_set_points_given_over_the_horizon() -> None:
 
 
 @pytest.mark.parametrize("block", [CentralizedMPC, DistributedMPC])
-def test_after_a_failure_the_last_plan_is_shifted_then_held_then_recovered_from(block: type) -> None:
+def test_after_a_failure_the_last_plan_is_shifted_then_held_then_recovered_from(block: Any) -> None:
     mpc = block(pair(), 1.0)
     good, bad = measurement(mpc, x0_0=1.0, x1_0=-1.0), measurement(mpc, x0_0=np.nan)
     out = run(mpc, good, *[bad] * 7, good)
@@ -167,7 +170,7 @@ def test_the_rate_limit_counts_from_the_applied_input() -> None:
         (lambda mpc: Signals.of_names(mpc.problem, states=[["a"], ["b", "c"]]), r"need \[1, 1\] names, got \[1, 2\]"),
     ],
 )
-def test_what_does_not_fit_is_named(call: object, message: str) -> None:
+def test_what_does_not_fit_is_named(call: Callable[[CentralizedMPC], object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         call(CentralizedMPC(pair(), 1.0))
 

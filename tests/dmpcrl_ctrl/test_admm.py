@@ -1,6 +1,7 @@
 """ADMM on problems whose path is known in closed form; it heals, and it sees contradictions."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,9 @@ def test_equal_curvatures_converge_at_the_rate_of_theory(weight: float) -> None:
 @pytest.mark.parametrize(
     ("curvatures", "weight", "rate"), [((1.0, 5.0), 1.0, 0.50002), ((1.0, 2.0, 5.0), 1.963, 0.51439)]
 )
-def test_unequal_curvatures_converge_at_the_published_best_rates(curvatures: tuple, weight: float, rate: float) -> None:
+def test_unequal_curvatures_converge_at_the_published_best_rates(
+    curvatures: tuple[float, ...], weight: float, rate: float
+) -> None:
     centres = [0.0, 1.0, 5.0][: len(curvatures)]
     optimum = float(np.dot(curvatures, centres) / np.sum(curvatures))
     agents = [Scalar(h, c, weight) for h, c in zip(curvatures, centres, strict=True)]
@@ -140,6 +143,6 @@ def test_shifting_moves_z_and_y_one_stage_on() -> None:
         ({"relaxation": 2.0}, r"relaxation must lie in \[1, 2\), got 2.0"),
     ],
 )
-def test_options_out_of_range_are_named(options: dict, message: str) -> None:
+def test_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         ADMMOptions(**options)

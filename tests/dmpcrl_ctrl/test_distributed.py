@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,9 @@ def test_the_order_of_agents_does_not_matter(problem: MPCProblem, data: Data) ->
     place = {old: new for new, old in enumerate(order)}
 
     def moved(model: LocalModel) -> LocalModel:
-        blocks = {name: {place[j]: b for j, b in getattr(model, name).items()} for name in ("A_ij", "C_ij", "G_ij")}
+        blocks: dict[str, Any] = {
+            name: {place[j]: b for j, b in getattr(model, name).items()} for name in ("A_ij", "C_ij", "G_ij")
+        }
         return replace(model, **blocks)
 
     shuffled = MPCProblem(tuple(moved(problem.models[i]) for i in order), problem.horizon, problem.discount)
@@ -76,7 +79,8 @@ def test_multipliers_are_the_slopes_of_the_value(problem: MPCProblem, data: Data
             for sign in (1.0, -1.0):
                 changed = np.array(getattr(model, name))
                 changed[c] += sign * step
-                models = [replace(m, **{name: changed}) if i == agent else m for i, m in enumerate(problem.models)]
+                changes: dict[str, Any] = {name: changed}
+                models = [replace(m, **changes) if i == agent else m for i, m in enumerate(problem.models)]
                 varied = MPCProblem(tuple(models), problem.horizon, problem.discount)
                 values.append(CentralEvaluator(varied).evaluate(data, action).value)
             assert slope[c] == pytest.approx((values[0] - values[1]) / (2 * step), abs=1e-5), (name, c)
@@ -131,7 +135,7 @@ def test_a_missing_backend_is_an_error_before_anything_is_solved(problem: MPCPro
 def test_a_limit_on_the_power_of_a_tie_line_and_a_cost_on_its_angle() -> None:
     """Equations 12a and 12d of the paper: |T (theta_0 - theta_1)| <= limit, and a cost on theta_0 - theta_1."""
     tie, limit = 4.0, 0.2
-    own = {"A": [[1.0]], "B": [[1.0]], "Q": [[0.1]], "R": [[1.0]]}
+    own: dict[str, Any] = {"A": [[1.0]], "B": [[1.0]], "Q": [[0.1]], "R": [[1.0]]}
     first = LocalModel(
         **own, C=[[tie]], C_ij={1: [[-tie]]}, lower=[-limit], upper=[limit], G=[[1.0]], G_ij={1: [[-1.0]]}, Q_c=[[5.0]]
     )
@@ -141,5 +145,5 @@ def test_a_limit_on_the_power_of_a_tie_line_and_a_cost_on_its_angle() -> None:
     same(mine, CentralEvaluator(problem).evaluate(data), 1e-6)
     power = tie * (mine.plans[0].x[1:, 0] - mine.plans[1].x[1:, 0])
     assert np.abs(power).max() <= limit + 1e-6
-    free = MPCProblem((replace(first, lower=[-np.inf], upper=[np.inf]), LocalModel(**own)), 6)
+    free = MPCProblem((replace(first, lower=np.array([-np.inf]), upper=np.array([np.inf])), LocalModel(**own)), 6)
     assert CentralEvaluator(free).evaluate(data).value < mine.value - 1e-6

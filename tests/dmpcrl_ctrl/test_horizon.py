@@ -8,8 +8,14 @@ from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
 
 
 def stagewise(
-    problem: MPCProblem, i: int, data: AgentData, states: list, u: np.ndarray, sigma: np.ndarray, others: dict
-):
+    problem: MPCProblem,
+    i: int,
+    data: AgentData,
+    states: list[np.ndarray],
+    u: np.ndarray,
+    sigma: np.ndarray,
+    others: dict[int, np.ndarray],
+) -> tuple[float, np.ndarray, np.ndarray]:
     """F_i, the states, and the bounded combinations, straight from the docstring of `model`, by loops."""
     model, N, gamma = problem.models[i], problem.horizon, problem.discount
     x, bounded, cost = [np.array(data.state)], [], model.V0

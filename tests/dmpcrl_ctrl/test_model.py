@@ -1,12 +1,14 @@
 """A local model refuses every shape, number and order that does not fit, and names it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.model import LocalModel, MPCProblem
 
-VALID = {
+VALID: dict[str, Any] = {
     "A": np.eye(2),
     "B": np.ones((2, 1)),
     "Q": np.eye(2),
@@ -80,7 +82,7 @@ def test_bounds_may_be_infinite_but_not_nan(name: str) -> None:
         ({"A": "abc"}, "A must be a matrix"),
     ],
 )
-def test_values_out_of_range_are_named(changes: dict[str, object], message: str) -> None:
+def test_values_out_of_range_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         LocalModel(**{**VALID, **changes})
 
@@ -108,9 +110,7 @@ def test_only_columns_that_are_nonzero_or_declared_couple() -> None:
         ({}, {"names": ("a", "a")}, "different names"),
     ],
 )
-def test_a_problem_names_what_does_not_fit(
-    coupling: dict[int, object], options: dict[str, object], message: str
-) -> None:
+def test_a_problem_names_what_does_not_fit(coupling: dict[int, Any], options: dict[str, Any], message: str) -> None:
     one = [[1.0]]
     models = (LocalModel(one, one, one, one, A_ij=coupling), LocalModel(one, one, one, one))
     with pytest.raises(ModelError, match=message):

@@ -1,5 +1,7 @@
 """Who talks to whom, and which numbers are shared."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from dmpcrl_ctrl.model import LocalModel, MPCProblem
 from dmpcrl_ctrl.network import communication_graph, coupling_graph, shared_states
 
 
-def scalar(**coupling: dict[int, list[list[float]]]) -> LocalModel:
+def scalar(**coupling: Any) -> LocalModel:
     return LocalModel([[1.0]], [[1.0]], [[1.0]], [[1.0]], **coupling)
 
 

@@ -1,6 +1,7 @@
 """Residuals are zero at known solutions and see every fault; a substitution changes no value and no multiplier."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_residuals_vanish_at_a_solution_found_by_hand() -> None:
         ({"x": np.array([0.75, 0.4, -0.15])}, "complementarity"),
     ],
 )
-def test_each_fault_shows_in_its_residual(fault: dict[str, np.ndarray], residual: str) -> None:
+def test_each_fault_shows_in_its_residual(fault: dict[str, Any], residual: str) -> None:
     assert getattr(kkt_residuals(BY_HAND, replace(SOLUTION, **fault)), residual) > 1e-2
 
 
@@ -49,7 +50,7 @@ def test_a_nan_counts_as_infinitely_wrong() -> None:
 
 
 @pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
-def test_substituting_the_optimal_value_of_a_variable_leaves_value_and_multipliers(matrix: object) -> None:
+def test_substituting_the_optimal_value_of_a_variable_leaves_value_and_multipliers(matrix: Any) -> None:
     H, A, C = (matrix(M) for M in (BY_HAND.H, BY_HAND.A, BY_HAND.C))
     cut = substitution(H, A, C, np.array([0]), np.array([0]))
     rest = cut.remaining(replace(BY_HAND, H=H, A=A, C=C), np.array([0.75]))
@@ -69,6 +70,6 @@ def test_substituting_the_optimal_value_of_a_variable_leaves_value_and_multiplie
         ({"lower": np.array([1.0])}, "row 0 cross: lower 1 exceeds upper 0.5"),
     ],
 )
-def test_what_solvers_would_answer_wrongly_is_refused(fault: dict[str, np.ndarray], message: str) -> None:
+def test_what_solvers_would_answer_wrongly_is_refused(fault: dict[str, Any], message: str) -> None:
     with pytest.raises(SolverError, match=message):
         require_valid(replace(BY_HAND, **fault))

@@ -1,6 +1,7 @@
 """Solved problems for every backend; bad input and failing solvers end in a named status, never in a number."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ INF = np.inf
 BACKENDS = ["proxqp", "piqp", "daqp"]
 
 
-def qp(H: object, g: object, A: object, b: object, C: object, lower: object, upper: object) -> QP:
+def qp(H: Any, g: Any, A: Any, b: Any, C: Any, lower: Any, upper: Any) -> QP:
     n = len(np.atleast_1d(g))
     A, C = np.asarray(A, dtype=float).reshape(-1, n), np.asarray(C, dtype=float).reshape(-1, n)
     vectors = (np.asarray(v, dtype=float).reshape(-1) for v in (b, lower, upper))
@@ -68,7 +69,7 @@ def test_infeasible_programs_are_called_so_and_give_no_numbers(backend: str, nam
     "fault",
     [{"g": np.array([np.nan])}, {"lower": np.array([2.0])}, {"upper": np.array([np.nan])}, {"g": np.array([INF])}],
 )
-def test_bad_data_is_stopped_before_the_solver_and_leaves_it_well(backend: str, fault: dict[str, np.ndarray]) -> None:
+def test_bad_data_is_stopped_before_the_solver_and_leaves_it_well(backend: str, fault: dict[str, Any]) -> None:
     program, expected = SOLVED["at its bound"]
     solver = CheckedSolver(backend)
     assert solver.solve(replace(program, **fault)).status is Status.INVALID_DATA

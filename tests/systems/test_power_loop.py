@@ -1,5 +1,7 @@
 """Whole closed loops of the Hycon2 power network, against the published indices and against the central controller."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def test_the_terminal_equality_shows_in_the_indices() -> None:
 
 @pytest.mark.parametrize("scenario", [1, 2])
 @pytest.mark.parametrize("terminal", ["none", "equality"])
-def test_distributed_inputs_are_the_central_ones_at_every_step(scenario: int, terminal: str) -> None:
+def test_distributed_inputs_are_the_central_ones_at_every_step(scenario: Literal[1, 2], terminal: str) -> None:
     plant = power_network(scenario)
     mpc = DistributedMPC.for_plant(plant, horizon=15, terminal=terminal, admm=CONVERGED, compare_central=True)
     trace = simulate(plant, mpc, t_end=100.0).controllers["mpc"]

@@ -1,4 +1,4 @@
-"""Local multipliers become the central ones: the chain of the paper, 20 states, initial and true model (its Figure 1)."""
+"""Local multipliers become the central ones: the chain of the paper, 20 states, both models (its Figure 1)."""
 
 import numpy as np
 import pytest
