@@ -16,11 +16,12 @@ from dmpcrl_ctrl.admm import ADMMOptions, ADMMState
 from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.controllers.records import admm_fields, admm_record, mpc_fields, mpc_record
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.model import AgentData, MPCProblem
-from dmpcrl_ctrl.status import Applied, Status
+from dmpcrl_ctrl.status import Applied
 from dmpcrl_ctrl.value import Evaluation, Evaluator, agent_data
 
 
@@ -138,24 +139,7 @@ class MPC:
     @property
     def fields(self) -> tuple[Field, ...]:
         """What each step's record holds."""
-        problem, N = self.problem, self.problem.horizon
-        agents = len(problem.models)
-        fields = [
-            Field("status", dtype="i1", long_name="outcome of the solve", flags=_flags(Status)),
-            Field("applied_kind", dtype="i1", long_name="where the input came from", flags=_flags(Applied)),
-            Field("culprit", dtype="i4", long_name="number of the agent to blame, -1 if none"),
-            Field("value", long_name="optimal value V(s)"),
-            Field("local_value", (agents,), long_name="share of each agent in V(s)", dims=("agent",)),
-            Field("agreed_value", (agents,), long_name="each agent's belief of V(s) after averaging", dims=("agent",)),
-            Field("solve_time", unit="s", long_name="time spent in the solve"),
-            Field("iterations", dtype="i4", long_name="number of ADMM iterations"),
-        ]
-        for name, model in zip(problem.names, problem.models, strict=True):
-            plan = (N + 1) * model.n + N * model.m + N * len(model.lower)
-            dual = N * model.n + model.n + 3 * N * len(model.lower) + 4 * N * model.m
-            fields.append(Field(f"plan/{name}", (plan,), long_name="x(0..N), u(0..N-1), sigma(0..N-1), by stage"))
-            fields.append(Field(f"dual/{name}", (dual,), long_name="multipliers, in the order of Duals"))
-        return tuple(fields)
+        return mpc_fields(self.problem)
 
     def init(self, seed: int) -> MPCState:
         """A state with workspaces of its own; nothing in it is random."""
@@ -248,20 +232,7 @@ class MPC:
         return applied.copy(), Applied.HELD
 
     def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float) -> dict[str, Any]:
-        record: dict[str, Any] = {
-            "status": int(evaluation.status),
-            "applied_kind": int(kind),
-            "culprit": evaluation.culprit,
-            "value": evaluation.value,
-            "local_value": evaluation.local_values,
-            "agreed_value": evaluation.agreed_values,
-            "solve_time": elapsed,
-            "iterations": evaluation.iterations,
-        }
-        for name, plan, dual in zip(self.problem.names, evaluation.plans, evaluation.duals, strict=False):
-            record[f"plan/{name}"] = np.concatenate([plan.x.ravel(), plan.u.ravel(), plan.sigma.ravel()])
-            record[f"dual/{name}"] = dual.flat()
-        return record
+        return mpc_record(self.problem, evaluation, kind, elapsed)
 
 
 class CentralizedMPC(MPC):
@@ -329,16 +300,10 @@ class DistributedMPC(MPC):
     @property
     def fields(self) -> tuple[Field, ...]:
         """What each step's record holds."""
-        cap = (self.admm.iterations,)
-        own = [
-            Field("admm/primal_residual", cap, long_name="largest |xt - S z| by iteration", dims=("iteration",)),
-            Field(
-                "admm/dual_residual", cap, long_name="largest |W S (z - z_before)| by iteration", dims=("iteration",)
-            ),
-        ]
+        own = admm_fields(self.admm.iterations)
         if self.compare_central:
-            own.append(Field("central_difference", long_name="largest |u - u of the central solve|"))
-        return super().fields + tuple(own)
+            own += (Field("central_difference", long_name="largest |u - u of the central solve|"),)
+        return super().fields + own
 
     def init(self, seed: int) -> MPCState:
         """A state with workspaces of its own; nothing in it is random."""
@@ -352,12 +317,7 @@ class DistributedMPC(MPC):
         return evaluator.shifted(evaluation.memory) if self.admm.warm_start else None
 
     def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float) -> dict[str, Any]:
-        record = super()._record(evaluation, kind, elapsed)
-        for name, residuals in (("primal", evaluation.primal_residuals), ("dual", evaluation.dual_residuals)):
-            padded = np.full(self.admm.iterations, np.nan)
-            padded[: len(residuals)] = residuals
-            record[f"admm/{name}_residual"] = padded
-        return record
+        return super()._record(evaluation, kind, elapsed) | admm_record(evaluation, self.admm.iterations)
 
     def _compare(
         self, state: MPCState, data: Sequence[AgentData], evaluation: Evaluation, record: dict[str, Any]
@@ -368,10 +328,6 @@ class DistributedMPC(MPC):
         pairs = zip(evaluation.action, central.action, strict=False)
         gaps = [float(np.abs(mine - theirs).max(initial=0.0)) for mine, theirs in pairs]
         record["central_difference"] = max(gaps) if gaps else float("nan")
-
-
-def _flags(enumeration: type[Status] | type[Applied]) -> dict[int, str]:
-    return {int(member): member.name.lower() for member in enumeration}
 
 
 def _horizon(name: str, value: ArrayLike, stages: int, width: int) -> Array:

@@ -253,8 +253,8 @@ class _Watch:
     """Tells a disagreement that will not go away from slow convergence.
 
     Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero, and y grows
-    without end. So over a window of iterations the gaps stand still although y is far larger than any multiplier that the costs
-    called for at the start: with a penalty so light that y has hardly moved, standing still means nothing.
+    without end. So over a window of iterations the gaps stand still although y is far larger than any multiplier that
+    the costs called for at the start: with a penalty so light that y has hardly moved, standing still means nothing.
     """
 
     def __init__(self) -> None:

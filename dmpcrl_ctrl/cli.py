@@ -34,8 +34,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the command."""
-    # Thousands of small dense factorisations: a second thread costs more than it brings (seventyfold for one of them, on
-    # two cores with other work). It takes effect because nothing has loaded numpy yet; a value that is set stays.
+    # Thousands of small dense factorisations: a second thread costs more than it brings (seventyfold for one of them,
+    # on two cores with other work). It takes effect because nothing has loaded numpy yet; a value that is set stays.
     for library in ("OPENBLAS", "OMP", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     app()

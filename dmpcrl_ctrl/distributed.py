@@ -176,16 +176,19 @@ class _Agent:
     qp: QP
 
     def solve(self, linear: Array, factor: float) -> QPSolution:
+        """One solve of (15a), see :class:`~dmpcrl_ctrl.admm.Subproblem`."""
         qp, (penalised, solver) = self.qp, self.program.at(factor)
         g = qp.g.copy()
         g[self.program.held.local] += linear
         return solver.solve(QP(penalised, g, qp.A, qp.b, qp.C, qp.lower, qp.upper))
 
     def plan(self, solution: QPSolution) -> Plan:
+        """The plan in a solution."""
         variables = self.program.cut.full(solution.x, self.given)
         return read_plan(self.horizon.layout, self.horizon.model, self.data, variables)
 
     def duals(self, solution: QPSolution) -> Duals:
+        """The multipliers in a solution."""
         layout, rows = self.horizon.layout, self.program.cut.rows
         low, high = np.zeros((2, layout.inequalities))
         low[rows], high[rows] = solution.lower_dual, solution.upper_dual

@@ -125,11 +125,13 @@ class _Blocks:
         self.values: list[Array] = []
 
     def add(self, rows: Index, columns: Index, block: Array) -> None:
+        """Add a block at rows x columns."""
         self.rows.append(np.repeat(rows, len(columns)))
         self.columns.append(np.tile(columns, len(rows)))
         self.values.append(np.asarray(block, dtype=float).ravel())
 
     def matrix(self, shape: tuple[int, int]) -> sparse.csc_array:
+        """The sum of all blocks."""
         if not self.values:
             return sparse.csc_array(shape)
         entries = np.concatenate(self.values), (np.concatenate(self.rows), np.concatenate(self.columns))
