@@ -1,5 +1,22 @@
 """Discrete-time blocks around the method, and the baselines."""
 
+from dmpcrl_ctrl.admm import ADMMOptions
+from dmpcrl_ctrl.controllers.block import Block, Field
+from dmpcrl_ctrl.controllers.lqr import LQR
 from dmpcrl_ctrl.controllers.mpc import CentralizedMPC, DistributedMPC
+from dmpcrl_ctrl.controllers.observer import Observer
+from dmpcrl_ctrl.controllers.signals import Signals
+from dmpcrl_ctrl.model import LocalModel, MPCProblem
 
-__all__ = ["CentralizedMPC", "DistributedMPC"]
+__all__ = [
+    "LQR",
+    "ADMMOptions",
+    "Block",
+    "CentralizedMPC",
+    "DistributedMPC",
+    "Field",
+    "LocalModel",
+    "MPCProblem",
+    "Observer",
+    "Signals",
+]

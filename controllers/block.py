@@ -17,6 +17,11 @@ from dmpcrl_ctrl.arrays import Array
 class Field:
     """One entry of a block's record, as the log needs to know it before the first step.
 
+    Where the block was not due, the log repeats the last value. Where there is none, before the first sample or because
+    the record left it out, it holds NaN, or of integers the least value of a signed type and the greatest of an
+    unsigned one (the next where `flags` has it); the log declares that integer as `_FillValue`, and among the flags as
+    "missing".
+
     Parameters
     ----------
     name
@@ -30,7 +35,8 @@ class Field:
     long_name
         What a person reads.
     flags
-        Value -> lower-case name, for an entry that is an enumeration.
+        Value -> lower-case name, for an entry that is an enumeration. One with the flag 8 "idle" of
+        :class:`dmpcrl_ctrl.status.Status` is the outcome of a solve: where the block was not due, the log says idle.
     dims
         Names of the axes of `shape`; made up where empty.
     """

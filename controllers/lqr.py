@@ -21,7 +21,7 @@ _NEARLY = 1e-9
 
 
 class LQR:
-    """State feedback, one gain an agent; it needs no state of its own and ignores disturbances.
+    """State feedback, one gain an agent; it ignores disturbances.
 
     Parameters
     ----------
@@ -129,21 +129,23 @@ class LQR:
         local = plant.local_models(sample_time, hold=hold, **weights)
         return cls(local.models, sample_time, Signals.of_plant(plant, local), agents=local.names, **options)
 
-    def init(self, seed: int) -> tuple[()]:
-        """A static feedback has no state."""
-        return ()
+    def init(self, seed: int) -> Array | None:
+        """The state is the last output: with a computation delay it is not what the plant took yet."""
+        return None
 
     def step(
-        self, state: tuple[()], tick: int, measurement: Array, applied: Array, cost: Array
-    ) -> tuple[tuple[()], Array, dict[str, int]]:
+        self, state: Array | None, tick: int, measurement: Array, applied: Array, cost: Array
+    ) -> tuple[Array, Array, dict[str, int]]:
         """Feedback within the limits; a measurement that is not finite leaves the input as it is."""
+        before = state if self.delay and state is not None else applied
         if not np.isfinite(measurement).all():
-            return (), applied.copy(), {"status": int(Status.INVALID_DATA), "applied_kind": int(Applied.HELD)}
+            held = before.copy()
+            return held, held, {"status": int(Status.INVALID_DATA), "applied_kind": int(Applied.HELD)}
         n = len(self.signals.states)
         x, x_ref, u_ref = np.split(measurement, [n, 2 * n])
         u = u_ref - self.gain @ (x - x_ref)
-        u = np.clip(np.clip(u, applied - self._step, applied + self._step), self._low, self._high)
-        return (), u, {"status": int(Status.OPTIMAL), "applied_kind": int(Applied.FRESH)}
+        u = np.clip(np.clip(u, before - self._step, before + self._step), self._low, self._high)
+        return u, u, {"status": int(Status.OPTIMAL), "applied_kind": int(Applied.FRESH)}
 
 
 def unstabilisable_mode(A: Array, B: Array) -> complex | None:

@@ -5,8 +5,9 @@ plan, shifted by one stage for every sample since; when that is used up it holds
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from dmpcrl_ctrl.controllers.records import admm_fields, admm_record, mpc_fields
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
 from dmpcrl_ctrl.status import Applied
 from dmpcrl_ctrl.value import Evaluation, Evaluator, agent_data
 
@@ -32,9 +33,12 @@ class MPCState:
     Attributes
     ----------
     evaluator, reference
-        With the solvers' workspaces, so that two loops share nothing; the central one where it is compared with.
+        With the solvers' workspaces, so that two loops share nothing; the central one where it is compared with. Loops
+        that start from `init` are bit-identical; a step repeated from one state agrees to the solver's tolerance.
     memory
         Where ADMM starts from.
+    sent
+        (m,) last output, or None; with a computation delay it is not what the plant took yet.
     plan
         (N, m) inputs of the last plan that was solved, or None.
     age
@@ -44,6 +48,7 @@ class MPCState:
     evaluator: Evaluator
     reference: Evaluator | None
     memory: ADMMState | None = None
+    sent: Array | None = None
     plan: Array | None = None
     age: int = 0
 
@@ -70,7 +75,7 @@ class MPC:
     def __init__(
         self,
         problem: MPCProblem,
-        sample_time: float,
+        sample_time: float | Fraction,
         signals: Signals | None = None,
         *,
         name: str = "mpc",
@@ -79,8 +84,9 @@ class MPC:
         preview: bool = False,
         solver: str = "proxqp",
     ) -> None:
-        if not (np.isfinite(sample_time) and sample_time > 0.0):
-            raise ModelError(f"sample_time must be positive, got {sample_time!r}")
+        number = isinstance(sample_time, (int, float, Fraction)) and not isinstance(sample_time, bool)
+        if not (number and 0.0 < sample_time < np.inf):
+            raise ModelError(f"sample_time must be a positive number of seconds, got {sample_time!r}")
         self.problem = problem
         self.sample_time = sample_time
         self.signals = Signals.of_names(problem) if signals is None else signals
@@ -108,6 +114,7 @@ class MPC:
         slack_quadratic: ArrayLike | None = None,
         Q: ArrayLike | None = None,
         R: ArrayLike | None = None,
+        adapt: Callable[[tuple[LocalModel, ...]], Sequence[LocalModel]] | None = None,
         **options: Any,
     ) -> Self:
         """A controller for a plant, from the plant's own prediction models.
@@ -127,13 +134,17 @@ class MPC:
             Whether state limits have slacks, and their prices; the plant's own where None.
         Q, R
             Weights instead of the plant's.
+        adapt
+            Called with the plant's models; the controller takes those that it returns. The way in for what a plant
+            does not know of, such as :func:`~dmpcrl_ctrl.coupling.with_bound` on the power of a tie line.
         **options
             Of the class, such as `name`, `delay`, `preview`, `solver`, `admm`.
         """
         given = {"soft": soft, "slack_weight": slack_weight, "slack_quadratic": slack_quadratic, "Q": Q, "R": R}
         chosen = {key: value for key, value in given.items() if value is not None}
         models = plant.local_models(sample_time, hold=hold, terminal=terminal, discount=discount, **chosen)
-        problem = MPCProblem(models.models, horizon, discount, models.names)
+        local = tuple(models.models) if adapt is None else tuple(adapt(models.models))
+        problem = MPCProblem(local, horizon, discount, models.names)
         return cls(problem, sample_time, Signals.of_plant(plant, models), **options)
 
     @property
@@ -149,7 +160,9 @@ class MPC:
         self, state: MPCState, tick: int, measurement: Array, applied: Array, cost: Array
     ) -> tuple[MPCState, Array, dict[str, Any]]:
         """Solve for what was measured; `applied` is the input that the plant took over the last sample."""
-        data = self.signals.data(self.problem, measurement, applied)
+        # an output that is still on its way is what the next one follows
+        before = state.sent if self.delay and state.sent is not None else applied
+        data = self.signals.data(self.problem, measurement, before)
         start = time.perf_counter()
         evaluation = state.evaluator.evaluate(data, memory=state.memory)
         elapsed = time.perf_counter() - start
@@ -159,11 +172,11 @@ class MPC:
             plan = np.array([self.signals.joined([p.u[k] for p in evaluation.plans]) for k in stages])
             after = replace(state, memory=self._next_memory(state.evaluator, evaluation), plan=plan, age=0)
         else:
-            output, kind = self._fallback(state, applied)
+            output, kind = self._fallback(state, before)
             after = replace(state, memory=None, age=state.age + 1)
         record = self._record(evaluation, kind, elapsed)
         self._compare(state, data, evaluation, record)
-        return after, output, record
+        return replace(after, sent=output), output, record
 
     def evaluate(
         self,
@@ -225,11 +238,11 @@ class MPC:
             x_ref[index] = model.x_setpoint
         return x_ref, self.signals.joined([model.u_setpoint for model in models])
 
-    def _fallback(self, state: MPCState, applied: Array) -> tuple[Array, Applied]:
+    def _fallback(self, state: MPCState, before: Array) -> tuple[Array, Applied]:
         age = state.age + 1
         if state.plan is not None and age < len(state.plan):
             return state.plan[age], Applied.SHIFTED_PLAN
-        return applied.copy(), Applied.HELD
+        return before.copy(), Applied.HELD
 
     def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float) -> dict[str, Any]:
         return mpc_record(self.problem, evaluation, kind, elapsed)
@@ -257,7 +270,7 @@ class DistributedMPC(MPC):
     admm
         Iterations, tolerance, penalty, warm start.
     averaging_rounds
-        Rounds of averaging behind `agreed_value`.
+        Rounds of averaging behind `agreed_value`; None: enough for six digits, at most 1000.
     compare_central
         Also solve the same problem centrally at every step and record the largest difference of the inputs.
     **options
@@ -288,7 +301,7 @@ class DistributedMPC(MPC):
         signals: Signals | None = None,
         *,
         admm: ADMMOptions | None = None,
-        averaging_rounds: int = 100,
+        averaging_rounds: int | None = None,
         compare_central: bool = False,
         **options: Any,
     ) -> None:
@@ -296,6 +309,13 @@ class DistributedMPC(MPC):
         self.averaging_rounds = averaging_rounds
         self.compare_central = compare_central
         super().__init__(problem, sample_time, signals, **options)
+
+    @classmethod
+    def for_plant(cls, plant: Any, horizon: int, **options: Any) -> Self:
+        """As for :class:`MPC`; `hold="network"` makes one agent of the plant and is left to CentralizedMPC."""
+        if options.get("hold") == "network" and len(plant.agents) > 1:
+            raise ModelError('hold="network" makes one agent of the whole plant: use CentralizedMPC, or hold="area"')
+        return super().for_plant(plant, horizon, **options)
 
     @property
     def fields(self) -> tuple[Field, ...]:

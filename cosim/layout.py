@@ -63,7 +63,9 @@ class Variable:
     value
         Of an array that is known from the start; None: it grows along its first axis.
     units_along
-        Name of the array beside it that holds the units along its last axis.
+        Names, with blanks between, of the arrays beside it that hold the units along its axes.
+    fill
+        What stands for a missing value; None where nothing is missing, or NaN.
     """
 
     path: str
@@ -74,6 +76,7 @@ class Variable:
     flags: Mapping[int, str] | None = None
     value: NDArray[np.float64] | tuple[str, ...] | None = None
     units_along: str = ""
+    fill: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.cosim.hdf5 import LogReader
+from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.schema import DENSE_TIME, SAMPLE, SCHEMA_VERSION, TIME
+from dmpcrl_ctrl.cosim.trace import ControllerTrace
 from dmpcrl_ctrl.errors import LogError
 from dmpcrl_ctrl.plants.plant import Plant
 from dmpcrl_ctrl.plants.signals import unknown
@@ -39,80 +39,6 @@ def open_log(path: str | PathLike[str]) -> "Run":
     except BaseException:
         reader.close()
         raise
-
-
-class ControllerTrace:
-    """What the log holds of one controller; its fields are attributes and items: `trace.value`, `trace["plan/area_1"]`.
-
-    Attributes
-    ----------
-    name
-        Of the controller.
-    fields
-        Names of what its record holds.
-    sample_time, offset, delay
-        Seconds.
-    """
-
-    def __init__(self, reader: LogReader, name: str, samples: int) -> None:
-        self.name = name
-        self._reader, self._samples, self._group = reader, samples, f"controller/{name}"
-        attributes = reader.attributes(self._group)
-        times = (attributes.get(key) for key in ("sample_time", "offset", "delay"))
-        self.sample_time, self.offset, self.delay = (float("nan") if t is None else float(t) for t in times)
-        own = reader.names(self._group)
-        self.fields = tuple(path for path in own if path not in ("input", "output", "due"))
-
-    @cached_property
-    def input_names(self) -> tuple[str, ...]:
-        """Signals that it measures."""
-        return self._reader.labels(f"{self._group}/input_name")
-
-    @cached_property
-    def output_names(self) -> tuple[str, ...]:
-        """Signals that it sends out."""
-        return self._reader.labels(f"{self._group}/output_name")
-
-    @cached_property
-    def input(self) -> Array:
-        """(K, len(input_names)): what it measured; NaN before its first sample."""
-        return self._matrix("input", len(self.input_names))
-
-    @cached_property
-    def output(self) -> Array:
-        """(K, len(output_names)): what it sent out, not yet saturated."""
-        return self._matrix("output", len(self.output_names))
-
-    @cached_property
-    def due(self) -> NDArray[np.bool_]:
-        """(K,): where it was its turn; elsewhere its last values are repeated."""
-        return np.asarray(self._reader.array(f"{self._group}/due", self._samples), dtype=bool)
-
-    def unit(self, field: str) -> str:
-        """Unit of a field, "1" for a number without unit."""
-        return str(self._reader.dataset_attributes(f"{self._group}/{field}").get("units", "1"))
-
-    def __getitem__(self, field: str) -> NDArray[Any]:
-        if field not in self.fields:
-            raise LogError(unknown(field, self.fields, f"{self._reader.name}: field of controller {self.name!r}:"))
-        return self._reader.array(f"{self._group}/{field}", self._samples)
-
-    def __getattr__(self, field: str) -> NDArray[Any]:
-        if field.startswith("_") or field not in self.fields:
-            raise AttributeError(unknown(field, self.fields, f"field of controller {self.__dict__.get('name')!r}:"))
-        values = self[field]
-        self.__dict__[field] = values
-        return values
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(field for field in self.fields if field.isidentifier())]
-
-    def __repr__(self) -> str:
-        fields = ", ".join(self.fields) or "none"
-        return f"<ControllerTrace {self.name!r}: every {self.sample_time:g} s, fields {fields}>"
-
-    def _matrix(self, what: str, width: int) -> Array:
-        return self._reader.array(f"{self._group}/{what}", self._samples) if width else np.zeros((self._samples, 0))
 
 
 class Run:

@@ -13,19 +13,17 @@ from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.block_runner import Step
-from dmpcrl_ctrl.cosim.hdf5 import LogWriter
 from dmpcrl_ctrl.cosim.layout import BLOCK_ROWS, Layout
+from dmpcrl_ctrl.cosim.log_writer import LogWriter
+from dmpcrl_ctrl.cosim.missing import is_status, placeholder
 from dmpcrl_ctrl.cosim.participants import TimedBlock
 from dmpcrl_ctrl.cosim.scheduler import Row
 from dmpcrl_ctrl.cosim.schema import DENSE_TIME, SAMPLE, TIME
 from dmpcrl_ctrl.status import Status
 
 _SECONDS_BETWEEN_WRITES = 1.0
-
-
-def missing(dtype: np.dtype[Any]) -> float | int:
-    """What stands for a value that a record left out: NaN, or the integer type's least value."""
-    return float("nan") if dtype.kind == "f" else int(np.iinfo(dtype).min)
+# What the rows that wait may take: a record can be long, such as the residuals of a million iterations.
+_BLOCK_BYTES = 1 << 24
 
 
 class Table:
@@ -41,25 +39,27 @@ class Table:
     Attributes
     ----------
     columns
-        Path -> (block rows, ...): waiting rows.
+        Path -> (block rows, ...): waiting rows. As many as are worth writing at once, but no more than fit into 16 MB.
     count
         How many are filled.
     """
 
     def __init__(self, axis: str, layout: Layout) -> None:
-        self.columns: dict[str, NDArray[Any]] = {}
         self.count = 0
         self._written = 0
-        for variable in layout.variables:
-            if variable.value is None and variable.axes[0] == axis:
-                shape = [layout.axis(path).length for path in variable.axes[1:]]
-                self.columns[variable.path] = np.empty((BLOCK_ROWS, *shape), variable.dtype)
-        self.columns[axis] = np.empty(BLOCK_ROWS)
+        types = {
+            variable.path: np.dtype((variable.dtype, tuple(layout.axis(path).length for path in variable.axes[1:])))
+            for variable in layout.variables
+            if variable.value is None and variable.axes[0] == axis
+        }
+        types[axis] = np.dtype("f8")
+        self._rows = max(1, min(BLOCK_ROWS, _BLOCK_BYTES // sum(kind.itemsize for kind in types.values())))
+        self.columns: dict[str, NDArray[Any]] = {path: np.empty(self._rows, kind) for path, kind in types.items()}
 
     @property
     def full(self) -> bool:
         """Whether the block must be written before the next row."""
-        return self.count == BLOCK_ROWS
+        return self.count == self._rows
 
     def flush(self, writer: LogWriter) -> None:
         """Write the waiting rows; after an interruption it starts again with the same rows."""
@@ -70,15 +70,16 @@ class Table:
             self._written, self.count = self._written + self.count, 0
 
 
-class Trace:
+class BlockRows:
     """What is kept of one block; where it was not due its last values are repeated."""
 
     def __init__(self, block: TimedBlock, samples: Table) -> None:
         group, columns = f"controller/{block.name}", samples.columns
         self._input, self._output = columns[f"{group}/input"], columns[f"{group}/output"]
-        self._due, self._status = columns[f"{group}/due"], columns.get(f"{group}/status")
+        self._due = columns[f"{group}/due"]
         self._fields = [(field.name, columns[f"{group}/{field.name}"]) for field in block.fields]
-        self._nothing = {name: missing(rows.dtype) for name, rows in self._fields}
+        self._nothing = {field.name: placeholder(field) for field in block.fields}
+        self._statuses = [columns[f"{group}/{field.name}"] for field in block.fields if is_status(field)]
         self._last = Step(np.full(len(block.inputs), np.nan), np.zeros(len(block.outputs)), {})
 
     def put(self, k: int, step: Step | None) -> None:
@@ -87,8 +88,9 @@ class Trace:
         self._input[k], self._output[k], self._due[k] = last.measurement, last.output, step is not None
         for name, rows in self._fields:
             rows[k] = last.record.get(name, self._nothing[name])
-        if step is None and self._status is not None:
-            self._status[k] = Status.IDLE
+        if step is None:
+            for status in self._statuses:
+                status[k] = Status.IDLE
         self._last = last
 
 
@@ -106,7 +108,7 @@ class Recorder:
     def __init__(self, writer: LogWriter, layout: Layout, blocks: Sequence[TimedBlock]) -> None:
         self._writer = writer
         self._samples, self._times, self._dense = (Table(axis, layout) for axis in (SAMPLE, TIME, DENSE_TIME))
-        self._traces = [Trace(block, self._samples) for block in blocks]
+        self._blocks = [BlockRows(block, self._samples) for block in blocks]
         self._last_write = wall_time.monotonic()
 
     def put(self, row: Row, last: bool = False) -> None:
@@ -116,7 +118,8 @@ class Recorder:
         k, columns = self._times.count, self._times.columns
         columns[TIME][k], columns["plant/state"][k], columns["plant/output"][k] = row.time, row.state, row.output
         self._times.count += 1
-        if self._times.full or wall_time.monotonic() - self._last_write > _SECONDS_BETWEEN_WRITES:
+        full = self._times.full or self._samples.full
+        if full or wall_time.monotonic() - self._last_write > _SECONDS_BETWEEN_WRITES:
             self.flush()
 
     def put_dense(self, time: float, state: Array) -> None:
@@ -145,6 +148,6 @@ class Recorder:
         columns[SAMPLE][k], columns["cost/stage"][k] = row.time, row.cost
         columns["plant/input"][k], columns["plant/disturbance"][k] = row.input, row.disturbance
         columns["plant/setpoint"][k] = row.setpoint
-        for number, trace in enumerate(self._traces):
-            trace.put(k, row.steps.get(number))
+        for number, block in enumerate(self._blocks):
+            block.put(k, row.steps.get(number))
         self._samples.count += 1

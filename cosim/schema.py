@@ -22,6 +22,7 @@ import numpy as np
 from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.controllers.block import Field
 from dmpcrl_ctrl.cosim.layout import DTYPES, Axis, Layout, Variable
+from dmpcrl_ctrl.cosim.missing import is_status, placeholder
 from dmpcrl_ctrl.cosim.participants import Participants, TimedBlock
 from dmpcrl_ctrl.errors import WiringError
 from dmpcrl_ctrl.plants.plant import Plant
@@ -30,7 +31,7 @@ SCHEMA_VERSION = 1
 CONVENTIONS = "CF-1.11"
 TIME, SAMPLE, DENSE_TIME = "time", "sample", "plant/dense/dense_time"
 # What a block may not call a field, because the log has it already.
-RESERVED = ("input", "output", "due", "time", "sample", "input_name", "output_name")
+RESERVED = ("input", "output", "due", "input_name", "output_name", "input_unit", "output_unit", "model")
 
 
 def layout_of(who: Participants, seed: int, experiment: str = "", dense: bool = False) -> Layout:
@@ -78,6 +79,11 @@ def layout_of(who: Participants, seed: int, experiment: str = "", dense: bool = 
     # At most: blocks that are due at the same instant share a row.
     rows = 2 + sum(block.schedule.number(who.end) for block in who.blocks)
     return Layout(tuple(axes), tuple(variables), attributes, rows)
+
+
+def usable(name: str) -> bool:
+    """Whether something in a log can be called so: HDF5 has a meaning for dots, and every group its own time axis."""
+    return bool(name) and name.isprintable() and name not in (".", "..", TIME, SAMPLE)
 
 
 def _qualified(plants: Sequence[Plant], names: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -199,6 +205,7 @@ def _block(block: TimedBlock) -> tuple[list[Axis], list[Variable]]:
                 field.unit,
                 field.long_name or field.name,
                 field.flags,
+                fill=None if is_status(field) or field.dtype.startswith("f") else int(placeholder(field)),
             )
         )
     return list(axes.values()), variables
@@ -206,8 +213,12 @@ def _block(block: TimedBlock) -> tuple[list[Axis], list[Variable]]:
 
 def _require_field(field: Field, block: TimedBlock) -> None:
     parts = field.name.split("/")
-    if not all(part and part.isprintable() and part not in (".", "..") for part in parts) or parts[0] in RESERVED:
-        raise WiringError(f"{block.name}: a field cannot be called {field.name!r}; choose another printable name")
+    taken = {parts[0]} & set(RESERVED) | {part for part in parts if not usable(part)}
+    if taken:
+        raise WiringError(
+            f"{block.name}: field {field.name!r}: nothing in a log, and so no agent, can be called {min(taken)!r}; "
+            "choose another printable name"
+        )
     if sum(other.name == field.name or other.name.startswith(f"{field.name}/") for other in block.fields) > 1:
         raise WiringError(f"{block.name}: field {field.name!r} stands twice, or is also the group of another field")
     if field.dtype not in DTYPES:

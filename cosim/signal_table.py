@@ -1,6 +1,6 @@
 """Every signal of a closed loop that anyone may read, with its cell on the board, to be found by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,8 @@ from dmpcrl_ctrl.plants.signals import unknown
 Kind = Literal["input", "block", "output", "known", "ground"]
 # What a block prefers where several signals have the name that it asks for (see wiring.py).
 _RANK: dict[Kind, int] = {"input": 0, "block": 1, "output": 2, "known": 3}
+# An input that no block drives: what drives it goes by that name, and is up to date.
+_LAST = 4
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,20 @@ class SignalTable:
             self.cells[block.name] = (outputs,)
             signals += _named(block.name, block.outputs, outputs, "block")
         self.signals = tuple(signals)
+        # Inputs that no block drives, and their set points; none until `take_drivers`.
+        self._passive: frozenset[int] = frozenset()
+
+    def take_drivers(self, plant: str, drivers: Sequence[Signal]) -> None:
+        """Learn what drives the control inputs of a plant, in their order.
+
+        An input that another plant's output drives, or nothing, is no command of anyone's: under its plain name it is
+        read only where nothing else is called so, and its set point not at all.
+        """
+        _, inputs, _, setpoints = self.cells[plant]
+        # Set points of states come first, then those of inputs.
+        first = setpoints.stop - len(drivers)
+        passive = [k for k, driver in enumerate(drivers) if driver.kind != "block"]
+        self._passive |= {inputs.start + k for k in passive} | {first + k for k in passive}
 
     def named(self, name: str, reader: str) -> Signal:
         """The signal that an explicit connection speaks of, qualified or with a name of its own."""
@@ -107,17 +123,25 @@ class SignalTable:
             and signal.owner != reader
             and (scope is None or scope == scopes.get(signal.owner, scope if signal.kind == "block" else signal.owner))
         ]
-        best = min((_RANK[signal.kind] for signal in offers), default=None)
-        chosen = {signal.cell: signal for signal in offers if _RANK[signal.kind] == best}
+        offers = [s for s in offers if s.kind != "known" or s.cell not in self._passive or name == s.qualified or scope]
+        best = min((self._rank(signal) for signal in offers), default=None)
+        chosen = {signal.cell: signal for signal in offers if self._rank(signal) == best}
         if not chosen:
             return None
+        if best == _RANK["input"]:  # beside it, another plant may measure something of that name: nobody can tell
+            owners = {signal.owner for signal in chosen.values()}
+            chosen |= {s.cell: s for s in offers if s.kind == "output" and s.owner not in owners}
         signal = _only(list(chosen.values()), f"{reader}.{name}")
         self._require_state(signal, reader)
         return signal
 
     def names_for(self, reader: str) -> list[str]:
         """Names that block `reader` may ask for."""
-        return sorted({signal.name for signal in self.signals if signal.owner != reader})
+        own = (s for s in self.signals if s.owner != reader and (s.kind != "known" or s.cell not in self._passive))
+        return sorted({signal.name for signal in own})
+
+    def _rank(self, signal: Signal) -> int:
+        return _LAST if signal.cell in self._passive and signal.kind == "input" else _RANK[signal.kind]
 
     def _allocate(self, count: int) -> slice:
         self.size += count

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dmpcrl_ctrl.controllers.block import Block
 from dmpcrl_ctrl.cosim.clock import Seconds
-from dmpcrl_ctrl.cosim.hdf5 import LogReader, LogWriter
 from dmpcrl_ctrl.cosim.log import Run, open_log
+from dmpcrl_ctrl.cosim.log_reader import LogReader
+from dmpcrl_ctrl.cosim.log_writer import LogWriter
 from dmpcrl_ctrl.cosim.participants import Participants
 from dmpcrl_ctrl.cosim.recorder import Recorder
 from dmpcrl_ctrl.cosim.scheduler import LoopState, Scheduler

@@ -4,10 +4,13 @@ The board is a vector with one cell for every signal that anyone may read. Like 
 goes by name: equal names are connected, "plant.signal" says which one is meant where several are called the same.
 
 A *block* that asks for a name gets, in this order, what exists:
-1. a control input of a plant of that name: the value in effect just before the instant, after saturation;
+1. a control input of a plant of that name that a block drives: the value in effect just before the instant, after
+   saturation;
 2. an output of another block (so an observer's estimate goes before a measurement of the same name);
 3. an output of a plant, by its own name or by that of the state that it is;
-4. a disturbance (its measured part; zero where nothing is measured) or a set point ("<signal>_ref") of a plant.
+4. a disturbance (its measured part; zero where nothing is measured) or a set point ("<signal>_ref") of a plant, of an
+   input only where a block drives it;
+5. a control input that no block drives. (Where a plant's output of that name drives it, that output is read, by 3.)
 A *control input* of a plant is driven by the block output of that name, or by another plant's output.
 """
 
@@ -118,6 +121,8 @@ def wire(who: Participants, connections: Connections | None = None) -> Wiring:
     table = SignalTable(who)
     links = _checked(connections or {}, who, table)
     drivers = [[_driver(who, i, name, table, links) for name in p.input_names] for i, p in enumerate(who.plants)]
+    for plant, driver in zip(who.plants, drivers, strict=True):
+        table.take_drivers(plant.name, driver)
     _require_no_loop(who.plants, drivers)
     _require_sampled(who.plants, drivers)
     sources = [_sources(block, who.plants, table, links) for block in who.blocks]

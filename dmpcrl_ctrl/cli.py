@@ -1,10 +1,11 @@
 """The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR` and `dmpcrl-ctrl list`.
 
 Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
-run that had to stop with one line and 1, an interrupted one with 130.
+run that had to stop with one line and 1, an interrupted one (Ctrl-C, SIGTERM) with 130 or 143; its log is closed.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from dmpcrl_ctrl.errors import DmpcrlError
 if TYPE_CHECKING:
     from dmpcrl_ctrl.validation.runner import Outcome
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 app = typer.Typer(
     name="dmpcrl-ctrl",
@@ -72,6 +73,7 @@ def run(
 
         loaded = load_experiment(experiment, [Override.read(text) for text in sets or ()], seed)
         prepared = prepare(loaded, out, overwrite)
+    signal.signal(signal.SIGTERM, _terminated)
     with _one_line_errors(FAILED), _progress(loaded.title) as progress:
         outcome = execute(prepared, command_line(str(experiment), sets or (), seed), progress)
     _show(outcome, loaded.title)
@@ -104,9 +106,20 @@ def _one_line_errors(status: int) -> Iterator[None]:
         message = " ".join(str(error).split())
         typer.echo(f"dmpcrl-ctrl: {message}", err=True)
         raise typer.Exit(status) from None
+    except _Terminated:
+        typer.echo("dmpcrl-ctrl: terminated; the log holds what came before", err=True)
+        raise typer.Exit(TERMINATED) from None
     except KeyboardInterrupt:
         typer.echo("dmpcrl-ctrl: interrupted; the log holds what came before", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, on its way through the loop, so that the log is closed like after Ctrl-C."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 @contextmanager

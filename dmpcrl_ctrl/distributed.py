@@ -28,6 +28,8 @@ from dmpcrl_ctrl.solver import CheckedSolver, require_installed
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.value import Evaluation, failed_evaluation, invalid_agent
 
+_DIGITS, _AGREED, _ROUNDS = 1e-6, 1e-3, 1000
+
 
 class DistributedEvaluator:
     """V and Q from local programs; agents exchange the states that they share with neighbours, and nothing else.
@@ -39,7 +41,8 @@ class DistributedEvaluator:
     admm
         Iterations, tolerance, penalty.
     rounds
-        Rounds of averaging behind `agreed_values`.
+        Rounds of averaging behind `agreed_values`; None: enough for six digits, at most 1000. Too few are warned of
+        (:class:`~dmpcrl_ctrl.averaging.AveragingWarning`).
     solver
         Backend of the local programs.
 
@@ -52,12 +55,13 @@ class DistributedEvaluator:
     """
 
     def __init__(
-        self, problem: MPCProblem, admm: ADMMOptions | None = None, rounds: int = 100, solver: str = "proxqp"
+        self, problem: MPCProblem, admm: ADMMOptions | None = None, rounds: int | None = None, solver: str = "proxqp"
     ) -> None:
         self.problem = problem
         self.admm = ADMMOptions() if admm is None else admm
-        self.rounds = rounds
         self.averaging = Averaging.from_graph(communication_graph(problem), names=problem.names)
+        self.rounds = min(self.averaging.rounds_for(_DIGITS), _ROUNDS) if rounds is None else rounds
+        self.averaging.warn_if_short(self.rounds, _AGREED)
         self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
         self.shared = shared_states(problem)
         self.held = held_by([horizon.layout for horizon in self.horizons], self.shared)

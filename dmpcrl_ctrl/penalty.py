@@ -13,7 +13,7 @@ from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.network import SharedStates
 
-_RANGE = 1e4
+_RANGE = 10.0
 
 
 def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared: SharedStates) -> Array:

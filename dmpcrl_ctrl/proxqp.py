@@ -47,6 +47,10 @@ class ProxQP:
         """Drop the workspace: the next solve is cold."""
         self._workspace = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # a copied workspace crashes the process: copies start cold
+        return {**self.__dict__, "_workspace": None}
+
     def solve(self, qp: QP) -> QPSolution:
         """Solve one program; its matrices must be those of the first call since :meth:`forget`."""
         from proxsuite import proxqp
@@ -73,12 +77,7 @@ class ProxQP:
 
 def _read(solver: Any, outputs: Any) -> QPSolution:
     result = solver.results
-    status = {
-        outputs.PROXQP_SOLVED: Status.OPTIMAL,
-        outputs.PROXQP_MAX_ITER_REACHED: Status.MAX_ITERATIONS,
-        outputs.PROXQP_PRIMAL_INFEASIBLE: Status.PRIMAL_INFEASIBLE,
-        outputs.PROXQP_DUAL_INFEASIBLE: Status.DUAL_INFEASIBLE,
-    }.get(result.info.status, Status.SOLVER_FAILED)
+    solved = result.info.status == outputs.PROXQP_SOLVED
     # proxsuite's z is negative at a lower bound and positive at an upper one
     multiplier: Array = np.array(result.z)
     return QPSolution(
@@ -86,6 +85,6 @@ def _read(solver: Any, outputs: Any) -> QPSolution:
         np.array(result.y),
         np.maximum(-multiplier, 0.0),
         np.maximum(multiplier, 0.0),
-        status,
+        Status.OPTIMAL if solved else Status.SOLVER_FAILED,
         int(result.info.iter),
     )

@@ -76,7 +76,11 @@ class CheckedSolver:
         if least_violation(qp) > self.tolerance:
             self.counts.failed += 1
             return failed(qp, Status.PRIMAL_INFEASIBLE)
-        return self._by_fallback(qp)
+        found = self._by_fallback(qp)
+        if found is not None:
+            return found
+        self.counts.failed += 1
+        return failed(qp, Status.DUAL_INFEASIBLE if falls_forever(qp) else Status.SOLVER_FAILED)
 
     def _by_backend(self, qp: QP) -> QPSolution | None:
         was_warm = self._primary.warm
@@ -93,15 +97,14 @@ class CheckedSolver:
             self._primary.forget()
         return None
 
-    def _by_fallback(self, qp: QP) -> QPSolution:
+    def _by_fallback(self, qp: QP) -> QPSolution | None:
         for name in _FALLBACKS:
             if name != self.backend and (name != "proxqp" or proxqp.AVAILABLE):
                 solution = self._polished(qp, _backend(name).solve(qp))
                 if solution is not None:
                     self.counts.fallback += 1
                     return solution
-        self.counts.failed += 1
-        return failed(qp)
+        return None
 
     def _polished(self, qp: QP, raw: QPSolution) -> QPSolution | None:
         """The polished or else the raw point, if it passes; the status that the solver claims is not asked."""
@@ -141,6 +144,22 @@ def least_violation(qp: QP) -> float:
         b_eq=qp.b if len(qp.b) else None,
     )
     return float(answer.fun) if answer.status == 0 else float("inf")
+
+
+def falls_forever(qp: QP) -> bool:
+    """Whether some direction keeps every constraint and lowers the cost without end: H d = 0, A d = 0, g'd = -1."""
+    above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
+    C = sparse.csc_array(qp.C)
+    flat = sparse.vstack([sparse.csc_array(qp.H), sparse.csc_array(qp.A), sparse.csc_array(qp.g[None, :])])
+    answer = linprog(
+        np.zeros(len(qp.g)),
+        A_ub=sparse.vstack([C[above], -C[below]]),
+        b_ub=np.zeros(int(above.sum() + below.sum())),
+        A_eq=flat,
+        b_eq=np.append(np.zeros(flat.shape[0] - 1), -1.0),
+        bounds=(None, None),
+    )
+    return bool(answer.status == 0)
 
 
 def require_installed(name: str) -> None:

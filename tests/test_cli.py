@@ -140,16 +140,38 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_an_interrupted_run_says_so_and_leaves_no_numbers(place: Path) -> None:
+# A shell that starts a job in the background lets it ignore Ctrl-C, and what it starts inherits that.
+HEARS_SIGNALS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from dmpcrl_ctrl.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_stopped_run_says_so_keeps_its_log_and_leaves_no_numbers(
+    place: Path, number: signal.Signals, status: int, word: str
+) -> None:
+    from dmpcrl_ctrl.cosim import open_log
+
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    full = [sys.executable, "-m", "dmpcrl_ctrl", "run", "two.toml", "--out", "out", "--set", "simulation.t_end=1e6"]
+    full = [sys.executable, "-c", HEARS_SIGNALS, "run", "two.toml", "--out", "out", "--set", "simulation.t_end=1e6"]
     with subprocess.Popen(full, cwd=place, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while not (place / "out" / "run.h5").exists() and process.poll() is None:
             time.sleep(0.05)
         time.sleep(1.0)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate()
-    assert process.returncode == 130
-    assert errors.startswith("dmpcrl-ctrl: interrupted")
+        process.send_signal(number)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == status
+    assert errors.startswith(f"dmpcrl-ctrl: {word}")
     assert errors.count("\n") == 1
     assert not (place / "out" / "summary.json").exists()
+    run = open_log(place / "out" / "run.h5")
+    assert run.samples >= 1
+    assert not run.complete

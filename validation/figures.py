@@ -10,6 +10,8 @@ import numpy as np
 from dmpcrl_ctrl.cosim.plot import COLOURS, LIMIT, plot_run
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.drawing import WIDTH, Picture, legend_above, panel_row, to_picture
+from dmpcrl_ctrl.validation.metrics import stage_costs
+from dmpcrl_ctrl.validation.record_fields import last_numbers, members, numbers
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.cosim.log import ControllerTrace, Run
@@ -49,17 +51,18 @@ def signals(run: "Run", kind: str, title: str, caption: str) -> Picture | None:
 
 
 def _any_failed(run: "Run") -> bool:
-    statuses = [trace["status"][trace.due] for trace in run.controllers.values() if "status" in trace.fields]
-    return any(not Status(int(value)).ok for status in statuses for value in np.unique(status))
+    failures = [status for status in Status if not status.ok]
+    found = [(trace, members(trace, "status", Status)) for trace in run.controllers.values()]
+    return any(status is not None and np.isin(status[trace.due], failures).any() for trace, status in found)
 
 
 def cost(run: "Run") -> Picture:
     """Stage cost over time."""
     figure, (ax,) = panel_row(["stage cost of all agents"], 2.2)
-    total = run.cost.sum(axis=1)
+    time, total = stage_costs(run)
     held = np.append(total, total[-1:])
-    ax.fill_between(run.time, held, step="post", color=COLOURS[0], alpha=0.25, linewidth=0)
-    ax.step(run.time, held, where="post", color=COLOURS[0])
+    ax.fill_between(time, held, step="post", color=COLOURS[0], alpha=0.25, linewidth=0)
+    ax.step(time, held, where="post", color=COLOURS[0])
     ax.set_xlabel("time [s]")
     ax.set_xlim(run.time[0], run.time[-1])
     return to_picture(figure, "cost", "Cost", "Summed over the samples it is the total cost.")
@@ -67,7 +70,8 @@ def cost(run: "Run") -> Picture:
 
 def residuals(trace: "ControllerTrace") -> Picture | None:
     """ADMM residuals by iteration: the median over the samples, and the band that holds 90 % of them."""
-    if "admm/primal_residual" not in trace.fields:
+    tables = [f"admm/{kind}_residual" for kind in ("primal", "dual")]
+    if any(last_numbers(trace, table) is None for table in tables):
         return None
     kinds = ("primal", "dual")
     figure, axes = panel_row([f"{kind} residual" for kind in kinds], 2.8)
@@ -90,10 +94,10 @@ def residuals(trace: "ControllerTrace") -> Picture | None:
 
 def agreement(run: "Run", trace: "ControllerTrace") -> Picture | None:
     """Largest difference of the inputs to the central solution of the same problem, over time."""
-    if "central_difference" not in trace.fields:
+    difference = numbers(trace, "central_difference")
+    if difference is None:
         return None
     figure, (ax,) = panel_row(["largest |u − u central|"], 2.2)
-    difference = trace["central_difference"].astype(float)
     compared = trace.due & np.isfinite(difference)
     values = np.maximum(difference[compared], ROUNDING)
     ax.semilogy(run.time[:-1][compared], values, color=COLOURS[0], marker=".", markersize=3, linewidth=0.8)
@@ -108,9 +112,10 @@ def agreement(run: "Run", trace: "ControllerTrace") -> Picture | None:
 
 def solve_times(trace: "ControllerTrace") -> Picture | None:
     """Distribution of the solve times against the sample time."""
-    if "solve_time" not in trace.fields:
+    recorded = numbers(trace, "solve_time")
+    if recorded is None:
         return None
-    values = trace["solve_time"][trace.due].astype(float) * 1e3
+    values = recorded[trace.due] * 1e3
     values = values[np.isfinite(values) & (values > 0.0)]
     if not values.size:
         return None

@@ -1,7 +1,8 @@
 """The numbers of a closed loop that people compare: cost, violations, indices, solve times, agreement, statuses.
 
-Everything is computed from the log alone, but for the indices that a plant defines for itself. A number that a run does
-not have (a regulator has no ADMM) is None, never zero.
+Everything is computed from the log alone, but for the indices that a plant defines for itself and for what its agents
+share. A number that a run does not have (a regulator has no ADMM) is None, never zero. A plant is looked at where its
+controller sampled (`samples.py`), whoever else samples in the same loop.
 """
 
 import math
@@ -11,9 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.status import Applied, Status
+from dmpcrl_ctrl.validation.agreement import Agreement, agreement_of
+from dmpcrl_ctrl.validation.record_fields import last_numbers, members, numbers
+from dmpcrl_ctrl.validation.samples import columns_of, sample_rows, sampled
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.cosim.log import ControllerTrace, Run
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
 
 # A state counts as outside its limit from here on: below lie the tolerances of the solvers, not decisions.
 VIOLATION_TOLERANCE = 1e-6
+
+# Plant -> (K,): its samples.
+Rows = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ class ControllerSummary:
         Of ADMM after the last iteration of each sample.
     central_difference
         Largest |u - u_central| of each sample, where the controller was compared with the central solution.
+    agreement
+        Whether the agents agreed well enough, where that can be told.
     """
 
     samples: int
@@ -83,6 +93,7 @@ class ControllerSummary:
     primal_residual: Spread | None
     dual_residual: Spread | None
     central_difference: Spread | None
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True)
@@ -94,13 +105,13 @@ class Summary:
     t_end
         Seconds.
     samples
-        Number K of logged intervals.
+        Number of samples: of the block that drives the plant, however often others sample.
     total_cost, mean_cost
         Sum and mean over the samples of the stage cost of all agents.
     agent_cost
         Agent -> its total.
     violated_samples
-        Samples at which any state was outside its limits.
+        Samples, and the end of the run, at which any state was outside its limits.
     violations
         State -> how it left its limits; only the states that did.
     limited_states
@@ -141,13 +152,19 @@ def summarise(run: "Run", plant: "Plant | None" = None) -> Summary:
     plant
         For its performance indices; None: no index.
     """
-    cost = np.asarray(run.cost, dtype=float)
-    outside = np.where(run.violations > VIOLATION_TOLERANCE, run.violations, 0.0)
+    rows = _rows(run)
+    any_row = np.logical_or.reduce(list(rows.values()))
+    cost = _at(np.asarray(run.cost, dtype=float), run.agent_names, rows, run)
+    violations = _at(run.violations, run.state_names, {name: np.append(own, True) for name, own in rows.items()}, run)
+    outside = np.where(violations > VIOLATION_TOLERANCE, violations, 0.0)
     return Summary(
         t_end=float(run.time[-1]),
-        samples=len(cost),
+        samples=int(any_row.sum()),
         total_cost=float(cost.sum()),
-        mean_cost=float(cost.sum(axis=1).mean()) if len(cost) else 0.0,
+        mean_cost=sum(
+            float(cost[:, columns_of(run.agent_names, name, run)].sum() / own.sum()) if own.any() else 0.0
+            for name, own in rows.items()
+        ),
         agent_cost=dict(zip(run.agent_names, cost.sum(axis=0).tolist(), strict=True)),
         violated_samples=int(outside.any(axis=1).sum()),
         violations={
@@ -156,62 +173,82 @@ def summarise(run: "Run", plant: "Plant | None" = None) -> Summary:
             if column.any()
         },
         limited_states=int(np.isfinite(run.state_limits).any(axis=1).sum()),
-        saturated=_saturated(run),
-        indices={} if plant is None else _indices(run, plant),
-        controllers={name: _controller(trace, run) for name, trace in run.controllers.items()},
+        saturated=_saturated(run, rows),
+        indices={} if plant is None else _indices(run, plant, rows),
+        controllers={name: _controller(trace, run, plant) for name, trace in run.controllers.items()},
     )
 
 
-def _saturated(run: "Run") -> dict[str, int]:
+def stage_costs(run: "Run") -> tuple[Array, Array]:
+    """Samples and end of the run (S + 1,) in seconds, and the stage costs of all agents (S,) that the total adds up."""
+    rows = _rows(run)
+    any_row = np.logical_or.reduce(list(rows.values()))
+    cost = _at(run.cost, run.agent_names, rows, run).sum(axis=1)
+    return run.time[np.append(any_row, True)], cost[any_row]
+
+
+def _rows(run: "Run") -> dict[str, NDArray[np.bool_]]:
+    return {name: sample_rows(run, name) for name in run.plants}
+
+
+def _at(values: Array, names: tuple[str, ...], rows: Rows, run: "Run") -> Array:
+    """`values` (K, len(names)), with zeros where the plant of a column has no sample."""
+    seen = np.zeros(values.shape, dtype=bool)
+    for plant, own in rows.items():
+        seen |= np.outer(own, columns_of(names, plant, run))
+    return np.where(seen, values, 0.0)
+
+
+def _saturated(run: "Run", rows: Rows) -> dict[str, int]:
     low, high = run.input_limits.T
     at_limit = (run.input <= low + VIOLATION_TOLERANCE) | (run.input >= high - VIOLATION_TOLERANCE)
-    return {name: int(count) for name, count in zip(run.input_names, at_limit.sum(axis=0), strict=True) if count}
+    counts = _at(at_limit, run.input_names, rows, run).sum(axis=0)
+    return {name: int(count) for name, count in zip(run.input_names, counts, strict=True) if count}
 
 
-def _indices(run: "Run", plant: "Plant") -> dict[str, float]:
+def _indices(run: "Run", plant: "Plant", rows: Rows) -> dict[str, float]:
     if not plant.indices:
         return {}
-    trajectory = run.trajectory(plant)
+    trajectory = sampled(run.trajectory(plant), rows[plant.name])
     return {name: float(index(trajectory)) for name, index in plant.indices.items()}
 
 
-def _controller(trace: "ControllerTrace", run: "Run") -> ControllerSummary:
-    fields, due = trace.fields, trace.due
-    status = trace["status"] if "status" in fields else np.full(len(due), int(Status.OPTIMAL))
-    failed = due & np.array([not Status(int(value)).ok for value in status], dtype=bool)
+def _controller(trace: "ControllerTrace", run: "Run", plant: "Plant | None") -> ControllerSummary:
+    due = trace.due
+    status, applied = members(trace, "status", Status), members(trace, "applied_kind", Applied)
+    failed = due & np.isin(np.full(len(due), -1) if status is None else status, [s for s in Status if not s.ok])
 
-    def spread(name: str) -> Spread | None:
-        return Spread.of(trace[name][due].astype(float)) if name in fields else None
+    def spread(values: Array | None) -> Spread | None:
+        return None if values is None else Spread.of(values[due])
 
-    def last_residual(name: str) -> Spread | None:
-        if name not in fields:
-            return None
-        table = trace[name][due].astype(float)
-        done = np.maximum(np.isfinite(table).sum(axis=1), 1)
-        return Spread.of(table[np.arange(len(table)), done - 1])
-
-    applied = trace["applied_kind"][due] if "applied_kind" in fields else np.zeros(0, dtype=int)
-    culprit = trace["culprit"][due] if "culprit" in fields else np.zeros(0, dtype=int)
-    # A controller of the whole network has one agent: nobody in particular is to blame.
-    agents = run.agent_names if sum(name.startswith("plan/") for name in fields) > 1 else ("the network",)
-    blamed = Counter(agents[int(i)] for i in culprit if 0 <= i < len(agents))
     return ControllerSummary(
         samples=int(due.sum()),
         sample_time=float(trace.sample_time),
-        statuses=_counts(status[due], Status) if "status" in fields else {},
-        applied=_counts(applied, Applied),
-        culprits=dict(blamed),
+        statuses={} if status is None else _counts(status[due], Status),
+        applied={} if applied is None else _counts(applied[due], Applied),
+        culprits=_culprits(trace, run),
         first_failure=float(run.time[:-1][failed][0]) if failed.any() else None,
-        solve_time=spread("solve_time"),
-        iterations=spread("iterations"),
-        primal_residual=last_residual("admm/primal_residual"),
-        dual_residual=last_residual("admm/dual_residual"),
-        central_difference=spread("central_difference"),
+        solve_time=spread(numbers(trace, "solve_time")),
+        iterations=spread(numbers(trace, "iterations")),
+        primal_residual=spread(last_numbers(trace, "admm/primal_residual")),
+        dual_residual=spread(last_numbers(trace, "admm/dual_residual")),
+        central_difference=spread(numbers(trace, "central_difference")),
+        agreement=agreement_of(trace, run, plant),
     )
 
 
-def _counts(values: np.ndarray[Any, Any], names: type[Status] | type[Applied]) -> dict[str, int]:
-    counted = Counter(int(value) for value in values)
+def _culprits(trace: "ControllerTrace", run: "Run") -> dict[str, int]:
+    culprit = numbers(trace, "culprit")
+    if culprit is None:
+        return {}
+    # A controller of the whole network has one agent: nobody in particular is to blame.
+    agents = run.agent_names if sum(name.startswith("plan/") for name in trace.fields) > 1 else ("the network",)
+    blamed = culprit[trace.due & np.isin(culprit, range(len(agents)))]
+    return dict(Counter(agents[int(i)] for i in blamed))
+
+
+def _counts(values: NDArray[np.int64], names: type[Status] | type[Applied]) -> dict[str, int]:
+    counted = Counter(int(value) for value in values if value >= 0)
     return {names(value).name.lower(): counted[value] for value in sorted(counted)}
 
 

@@ -55,7 +55,7 @@ def prepare(experiment: Experiment, folder: Path | str, overwrite: bool = False)
     ExperimentError
         The folder holds a run already and `overwrite` is false, or is no folder.
     DmpcrlError
-        What is wrong with plant or controller.
+        What is wrong with plant or controller, or with putting them into one loop: names, times, signals, records.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -70,7 +70,20 @@ def prepare(experiment: Experiment, folder: Path | str, overwrite: bool = False)
     blocks = (
         (controller,) if experiment.observer is None else (experiment.observer.build(plant, controller), controller)
     )
+    _require_a_loop(experiment, plant, blocks)
     return Prepared(experiment, plant, blocks, folder, overwrite)
+
+
+def _require_a_loop(experiment: Experiment, plant: "Plant", blocks: "tuple[Block, ...]") -> None:
+    """What `simulate` would refuse before its first step, it refuses here, while an earlier run is still whole."""
+    from dmpcrl_ctrl.cosim.participants import Participants
+    from dmpcrl_ctrl.cosim.schema import layout_of
+    from dmpcrl_ctrl.cosim.wiring import wire
+
+    settings = experiment.simulation
+    who = Participants.of(plant, blocks, settings.t_end)
+    wire(who)
+    layout_of(who, settings.seed, experiment_text(experiment), settings.dense > 0)
 
 
 def execute(prepared: Prepared, command: str = "", progress: Callable[[float], None] | None = None) -> Outcome:
@@ -139,15 +152,22 @@ def document(experiment: Experiment, summary: Summary) -> dict[str, Any]:
 
 def facts(prepared: Prepared) -> str:
     """One line on what ran: plant, controller, duration, seed."""
+    from dmpcrl_ctrl.controllers import DistributedMPC
+
     experiment, plant = prepared.experiment, prepared.plant
-    agents = f"{len(plant.agents)} agents" if len(plant.agents) > 1 else "1 agent"
-    controller = experiment.controller
+    controller, block = experiment.controller, prepared.blocks[-1]
+    shared = f" of {_agents(len(block.problem.models))}" if isinstance(block, DistributedMPC) else ""
     horizon = f", horizon {controller.horizon}" if hasattr(controller, "horizon") else ""
+    agents, states, inputs = _agents(len(plant.agents)), len(plant.state_names), len(plant.input_names)
     return (
-        f"{plant.name}: {agents}, {len(plant.state_names)} states, {len(plant.input_names)} inputs · "
-        f"{controller.kind}{horizon}, sample time {controller.sample_time:g} s · "
+        f"{plant.name}: {agents}, {states} states, {inputs} inputs · "
+        f"{controller.kind}{shared}{horizon}, sample time {controller.sample_time:g} s · "
         f"{experiment.simulation.t_end:g} s, seed {experiment.simulation.seed}"
     )
+
+
+def _agents(count: int) -> str:
+    return f"{count} agents" if count > 1 else "1 agent"
 
 
 def command_line(experiment: str, sets: Sequence[str], seed: int | None) -> str:

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
 Seed = Annotated[int, Field(ge=0)]
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=60)]
+
+
+def _pair(bound: float | list[float]) -> tuple[float, float]:
+    """Lower and upper limit: as given, or the same to both sides of zero."""
+    low, high = bound if isinstance(bound, list) else (-bound, bound)
+    return low, high
 
 
 def nearest(key: str, known: Iterable[str]) -> str | None:
@@ -48,24 +55,46 @@ class Section(BaseModel):
         return (cls.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
-class PowerNetwork(Section):
+class PlantSection(Section):
+    """What every plant takes by signal name; a key that is left out is the plant's own choice.
+
+    In a table that is given, signals that it leaves out have initial state 0, weight 0, no price and no rate limit.
+    """
+
+    initial_state: dict[str, float] | None = None
+    Q: dict[str, NonNegative] | None = None
+    R: dict[str, NonNegative] | None = None
+    violation_weight: NonNegative | dict[str, NonNegative] | None = None
+    rate_limits: dict[str, Positive] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Those of these keys that have a value, as keyword arguments of a plant."""
+        values = {key: getattr(self, key) for key in PlantSection.model_fields}
+        return {key: value for key, value in values.items() if value is not None}
+
+
+class PowerNetwork(PlantSection):
     """Hycon2 power network: 4 or 5 areas, load steps, frequency control (scenario = 1, 2 or 3)."""
 
     kind: Literal["power_network"]
     scenario: Annotated[int, Field(ge=1, le=3)] = 1
-    input_limits: Literal["hycon2", "learning"] = "hycon2"
+    input_limits: Literal["hycon2", "learning"] | dict[str, NonNegative | Bounds] = "hycon2"
     load_noise: NonNegative = 0.0
 
     def build(self) -> "Plant":
         """Make the plant."""
         from dmpcrl_ctrl.plants import power_network
 
+        limits = self.input_limits
         return power_network(
-            cast(Literal[1, 2, 3], self.scenario), input_limits=self.input_limits, load_noise=self.load_noise
+            cast(Literal[1, 2, 3], self.scenario),
+            input_limits=limits if isinstance(limits, str) else {name: _pair(bound) for name, bound in limits.items()},
+            load_noise=self.load_noise,
+            **self.options(),
         )
 
 
-class RandomPowerNetwork(Section):
+class RandomPowerNetwork(PlantSection):
     """Random power network of any number of areas (topology = ring, path, grid, star or random)."""
 
     kind: Literal["random_power_network"]
@@ -78,10 +107,12 @@ class RandomPowerNetwork(Section):
         """Make the plant."""
         from dmpcrl_ctrl.plants import random_power_network
 
-        return random_power_network(self.areas, topology=self.topology, seed=self.seed, steps=self.steps)
+        return random_power_network(
+            self.areas, topology=self.topology, seed=self.seed, steps=self.steps, **self.options()
+        )
 
 
-class Chain(Section):
+class Chain(PlantSection):
     """Three agents in a chain, two states each, noise against the lower bounds: example 1 of the learning paper."""
 
     kind: Literal["chain"]
@@ -93,10 +124,10 @@ class Chain(Section):
         """Make the plant."""
         from dmpcrl_ctrl.plants import chain
 
-        return chain(continuous=self.continuous, noise=self.noise, model=self.model)
+        return chain(continuous=self.continuous, noise=self.noise, model=self.model, **self.options())
 
 
-class QuadrupleTank(Section):
+class QuadrupleTank(PlantSection):
     """Johansson's four tanks: nonlinear, two pumps, set point steps; linearised for the controller."""
 
     kind: Literal["quadruple_tank"]
@@ -106,7 +137,7 @@ class QuadrupleTank(Section):
         """Make the plant."""
         from dmpcrl_ctrl.plants import quadruple_tank
 
-        return quadruple_tank(self.phase)
+        return quadruple_tank(self.phase, **self.options())
 
 
 class Admm(Section):
@@ -148,6 +179,7 @@ class DistributedMpc(Mpc):
 
     kind: Literal["distributed_mpc"]
     compare_central: bool = False
+    averaging_rounds: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     admm: Admm = Admm()
 
     def build(self, plant: "Plant") -> "Block":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dmpcrl_ctrl.status import Applied, Status
+from dmpcrl_ctrl.validation.agreement import Agreement
 from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary
 
 
@@ -92,6 +93,9 @@ def _controller_rows(controller: ControllerSummary) -> list[Row]:
         rows.append(
             Row("difference to central", _spread(controller.central_difference, _short), "largest |u − u central|")
         )
+    if controller.agreement and controller.agreement.doubtful_samples:
+        count = f"{controller.agreement.doubtful_samples} of {controller.samples}"
+        rows.append(Row("not converged", count, _how_far_apart(controller.agreement)))
     for name, count in controller.statuses.items():
         rows.append(Row(f"status {name}", str(count), Status[name.upper()].message))
     for name, count in controller.culprits.items():
@@ -123,13 +127,22 @@ def findings(summary: Summary) -> list[Finding]:
 
 def _controller_findings(who: str, controller: ControllerSummary) -> list[Finding]:
     found: list[Finding] = []
-    solved = sum(count for name, count in controller.statuses.items() if Status[name.upper()].ok)
-    failed = controller.samples - solved
+    failed = sum(count for name, count in controller.statuses.items() if not Status[name.upper()].ok)
+    told = sum(controller.statuses.values())
+    doubtful = controller.agreement.doubtful_samples if controller.agreement else 0
     if not controller.statuses:
         return found
-    if failed == 0:
+    if controller.agreement and doubtful:
+        text = f"not converged: at {doubtful} of {controller.samples} samples the agents had not agreed when their "
+        text += f"iterations were done; {_how_far_apart(controller.agreement)}."
+        found.append(Finding(f"{who.capitalize()} is {text}", "bad"))
+    if told < controller.samples:
+        found.append(
+            Finding(f"{who.capitalize()} told the outcome of {told} of {controller.samples} samples.", "plain")
+        )
+    elif failed == 0 and not doubtful:
         found.append(Finding(f"{who.capitalize()} solved its problem at all {controller.samples} samples.", "good"))
-    else:
+    if failed:
         reasons = ", ".join(
             f"{name.replace('_', ' ')} {count}×"
             for name, count in controller.statuses.items()
@@ -148,13 +161,26 @@ def _controller_findings(who: str, controller: ControllerSummary) -> list[Findin
         found.append(Finding(text + ".", "bad"))
     if controller.central_difference:
         largest = controller.central_difference.max
-        found.append(Finding(f"Its inputs differ from the central solution by at most {_short(largest)}.", "plain"))
+        text = f"Its inputs differ from the central solution by at most {_short(largest)}."
+        found.append(Finding(text, "bad" if doubtful else "plain"))
     if controller.solve_time:
         late = controller.solve_time.max > controller.sample_time
         share = percent(controller.solve_time.max / controller.sample_time)
         text = f"The slowest solve took {seconds(controller.solve_time.max)}, {share} of the sample time."
         found.append(Finding(text, "bad" if late else "good"))
     return found
+
+
+def _how_far_apart(agreement: Agreement) -> str:
+    """The shares that are known, in words."""
+    parts = []
+    if agreement.apart is not None:
+        parts.append(f"copies of shared states apart by up to {percent(agreement.apart)} of the largest of them")
+    if agreement.from_central is not None:
+        parts.append(
+            f"inputs up to {percent(agreement.from_central)} of the smallest input range from the central ones"
+        )
+    return ", ".join(parts)
 
 
 def _short(value: float) -> str:

@@ -1,17 +1,22 @@
 """The MPC blocks: what they ask for, what they answer, and what they do when a solve fails."""
 
+import copy
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
+import control as ct
 import numpy as np
 import pytest
 
 from dmpcrl_ctrl.admm import ADMMOptions
-from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
+from dmpcrl_ctrl.averaging import AveragingWarning
+from dmpcrl_ctrl.controllers import LQR, CentralizedMPC, DistributedMPC
 from dmpcrl_ctrl.controllers.signals import Signals
+from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import ModelError, NetworkError
 from dmpcrl_ctrl.model import LocalModel, MPCProblem
-from dmpcrl_ctrl.plants import power_network, quadruple_tank
+from dmpcrl_ctrl.plants import Plant, Steps, power_network, quadruple_tank
 from dmpcrl_ctrl.status import Applied, Status
 
 CONVERGED = ADMMOptions(iterations=5000, tolerance=1e-10)
@@ -195,3 +200,38 @@ def test_the_exact_hold_of_the_network_is_one_agent() -> None:
     plant = power_network(1)
     mpc = CentralizedMPC.for_plant(plant, horizon=5, hold="network", terminal="equality")
     assert len(mpc.problem.models) == 1 and mpc.problem.models[0].n == 16
+
+
+@pytest.mark.parametrize("delay", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("kind", [CentralizedMPC, LQR])
+def test_the_rate_limit_holds_whatever_the_computation_delay(kind: Any, delay: float) -> None:
+    system = ct.ss([[0, 1], [0, 0]], [[0], [1]], np.eye(2), 0, states=["p", "v"], outputs=["p", "v"], inputs=["F"])
+    flipping = Steps([4.0, 9.0, 13.0], [-3.0, 3.0, -3.0], initial=3.0)
+    plant = Plant(system, name="cart", rate_limits={"F": 0.2}, setpoints={"p": flipping})
+    options = {"horizon": 8} if kind is CentralizedMPC else {}
+    run = simulate(plant, kind.for_plant(plant, sample_time=1.0, delay=delay, **options), t_end=20.0)
+    changes = np.abs(np.diff(np.concatenate([[0.0], run.input[:, 0]])))
+    assert changes.max() == pytest.approx(0.2)
+
+
+def test_the_hold_of_the_whole_network_is_left_to_the_central_controller() -> None:
+    with pytest.raises(ModelError, match="use CentralizedMPC"):
+        DistributedMPC.for_plant(power_network(1), horizon=5, hold="network")
+
+
+def test_a_sample_time_may_be_a_fraction() -> None:
+    assert CentralizedMPC(pair(), Fraction(1, 3)).sample_time == Fraction(1, 3)
+
+
+def test_a_copied_state_steps_on() -> None:
+    mpc = DistributedMPC(pair(), 1.0)
+    row = measurement(mpc, x0_0=1.0)
+    state, _, _ = mpc.step(mpc.init(0), 0, row, np.zeros(2), np.zeros(2))
+    _, original, _ = mpc.step(state, 1, row, np.zeros(2), np.zeros(2))
+    _, copied, _ = mpc.step(copy.deepcopy(state), 1, row, np.zeros(2), np.zeros(2))
+    assert np.allclose(original, copied, atol=1e-9)
+
+
+def test_too_few_rounds_of_averaging_are_warned_of() -> None:
+    with pytest.warns(AveragingWarning, match="rounds"):
+        DistributedMPC.for_plant(power_network(1), horizon=3, averaging_rounds=2)

@@ -16,6 +16,7 @@ from dmpcrl_ctrl.controllers.block import Field
 from dmpcrl_ctrl.cosim import open_log, simulate
 from dmpcrl_ctrl.errors import LogError, SimulationError, WiringError
 from dmpcrl_ctrl.plants import GaussianNoise, Plant, Steps, quadruple_tank
+from dmpcrl_ctrl.status import Status
 
 Make = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -274,7 +275,8 @@ def test_options_out_of_range_are_named(plant: Plant, options: dict[str, Any], m
 
 
 def test_a_block_that_is_not_due_repeats_itself(make_plant: Make, make_block: Make) -> None:
-    fields = (Field("status", dtype="i1"), Field("value"), Field("count", dtype="i4"))
+    status = {s: s.name.lower() for s in Status}
+    fields = (Field("status", dtype="i1", flags=status), Field("value"), Field("count", dtype="i4"))
     fast = make_block("x0", "u0", lambda k, y: [0.0], 0.5, name="fast")
     slow = make_block(
         "x0", "", lambda k, y: ([], {"status": 0, "value": k + 0.5} | ({"count": k} if k else {})), 1.0,
@@ -287,6 +289,24 @@ def test_a_block_that_is_not_due_repeats_itself(make_plant: Make, make_block: Ma
     least = np.iinfo(np.int32).min
     assert trace["count"].tolist() == [least, least, least, 1, 1, 2]
     assert np.isnan(trace.input[0, 0]) and trace.sample_time == 1.0 and trace.offset == 0.5
+
+
+def test_only_the_outcome_of_a_solve_says_idle(make_plant: Make, make_block: Make) -> None:
+    modes = {1: "rise", 8: "fall"}
+    fields = (
+        Field("status", dtype="i1", unit="bar"),
+        Field("mode", dtype="i1", flags=modes),
+        Field("solve/outcome", dtype="i1", flags={s: s.name.lower() for s in Status}),
+        Field("small", dtype="u1"),
+    )
+    record = {"status": 5, "mode": 1, "solve/outcome": 0, "small": 7}
+    fast = make_block("x0", "u0", lambda k, y: [0.0], 0.5, name="fast")
+    slow = make_block("x0", "", lambda k, y: ([], record), 1.0, name="slow", offset=0.5, fields=fields)
+    trace = simulate(make_plant(0.0, 1.0), [fast, slow], t_end=2).controllers["slow"]
+    assert trace.status.tolist() == [-128, 5, 5, 5] and trace.mode.tolist() == [-128, 1, 1, 1]
+    assert trace["solve/outcome"].tolist() == [8, 0, 8, 0] and trace.small.tolist() == [255, 7, 7, 7]
+    assert trace.flags("mode") == {-128: "missing", **modes}
+    assert trace.flags("solve/outcome") == {int(s): s.name.lower() for s in Status}
 
 
 @pytest.mark.long

@@ -91,6 +91,41 @@ def test_an_estimate_goes_before_a_measurement_but_not_for_the_observer_itself(c
     assert wiring.order == (1, 0)
 
 
+@pytest.fixture
+def cascade(make_plant: Make) -> list[Any]:
+    """A plant `a` whose output p1 drives the input p1 of a sampled filter."""
+    a = make_plant(0.0, 1.0, C=[[2.0]], signals="s; F; p1", name="a")
+    return [a, make_plant(0.5, 1.0, dt=2.0, signals="low; p1; low", name="filt")]
+
+
+def test_an_input_that_a_plant_drives_is_what_drives_it(cascade: list[Any], make_block: Make) -> None:
+    who, wiring = wired(cascade, make_block("p1 filt.p1 F filt.p1_ref", "F", lambda k, y: [0.0]))
+    assert read_by(who, wiring) == ["a output p1", "filt input p1", "a input F", "filt setpoint p1_ref"]
+
+
+def test_its_set_point_is_not_taken_for_that_of_what_drives_it(cascade: list[Any], make_block: Make) -> None:
+    with pytest.raises(WiringError, match=r"block: signal 'p1_ref' does not exist; did you mean"):
+        wired(cascade, make_block("p1 p1_ref", "F", lambda k, y: [0.0]))
+    observer = make_block("low p1 p1_ref", "", lambda k, y: [], name="observer")
+    who, wiring = wired(
+        cascade, [observer, make_block("s", "F", lambda k, y: [0.0])], {"observer": "filt", "block.s": "a.p1"}
+    )
+    assert read_by(who, wiring) == ["filt output low", "filt input p1", "filt setpoint p1_ref"]
+
+
+def test_an_input_that_nothing_drives_can_be_read_where_nothing_else_is_called_so(cart: Any, make_block: Make) -> None:
+    who, wiring = wired(cart, make_block("p F", "", lambda k, y: []), {"cart.F": None})
+    assert read_by(who, wiring) == ["cart output p", "cart input F"]
+
+
+def test_a_command_and_a_measurement_of_the_same_name_are_told_apart(cascade: list[Any], make_block: Make) -> None:
+    block = make_block("p1", "F v", lambda k, y: [0.0, 0.0])
+    with pytest.raises(WiringError, match=r"block\.p1: several signals have that name \((a|filt)\.p1, (a|filt)\.p1\)"):
+        wired(cascade, block, {"filt.p1": "block.v"})
+    who, wiring = wired(cascade, block, {"filt.p1": "block.v", "block.p1": "a.p1"})
+    assert read_by(who, wiring) == ["a output p1"]
+
+
 def test_a_misspelt_name_brings_the_nearest(cart: Any, make_block: Make) -> None:
     with pytest.raises(WiringError, match=r"block: signal 'wimd' does not exist; did you mean 'wind'\?"):
         wired(cart, make_block("p wimd", "F", lambda k, y: [0.0]))

@@ -1,5 +1,6 @@
 """Solved problems for every backend; bad input and failing solvers end in a named status, never in a number."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -76,8 +77,24 @@ def test_bad_data_is_stopped_before_the_solver_and_leaves_it_well(backend: str, 
     assert np.allclose(solver.solve(program).x, expected)
 
 
-def test_an_unbounded_cost_is_not_solved() -> None:
-    assert not CheckedSolver().solve(qp([[0.0]], [1.0], [], [], [], [], [])).status.ok
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_unbounded_cost_is_called_so(backend: str) -> None:
+    for program in (
+        qp([[0.0]], [1.0], [], [], [], [], []),
+        qp(np.diag([1.0, 0.0]), [0.0, -1.0], [], [], [[1, 0], [0, 1]], [-1, 0], [1, INF]),
+    ):
+        solution = CheckedSolver(backend).solve(program)
+        assert solution.status is Status.DUAL_INFEASIBLE
+        assert np.isnan(solution.x).all()
+
+
+def test_a_copied_workspace_starts_cold_and_solves() -> None:
+    program, expected = SOLVED["at its bound"]
+    raw = ProxQP()
+    raw.solve(program)
+    for copied in (copy.copy(raw), copy.deepcopy(raw)):
+        assert raw.warm and not copied.warm
+        assert np.allclose(copied.solve(program).x, expected)
 
 
 def test_the_last_active_rows_solve_the_next_program_exactly_until_they_change() -> None:

@@ -1,5 +1,4 @@
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.cosim import hdf5
-from dmpcrl_ctrl.cosim.hdf5 import LogReader, LogWriter
 from dmpcrl_ctrl.cosim.layout import Axis, Layout, Variable
+from dmpcrl_ctrl.cosim.log_reader import LogReader
+from dmpcrl_ctrl.cosim.log_writer import LogWriter
 from dmpcrl_ctrl.errors import LogError
 
 LAYOUT = Layout(
@@ -57,21 +56,6 @@ def test_what_is_written_is_read(log: Path) -> None:
         reader.array("time")
 
 
-def test_rows_may_be_written_again(tmp_path: Path) -> None:
-    writer = filled(tmp_path / "log.h5")
-    writer.write("time", 20, np.arange(20.0, 30.0))
-    writer.write("time", 25, np.arange(25.0, 28.0))
-    writer.close()
-    assert LogReader.open(tmp_path / "log.h5").array("time").tolist() == list(range(28))
-
-
-def test_memory_is_read_from_the_writers_own_file() -> None:
-    writer = filled(None)
-    writer.close()
-    other = filled(None, 3)
-    assert LogReader(writer.file).array("time").size == 25 and LogReader(other.file).array("time").size == 3
-
-
 def test_an_unfinished_log_can_be_read(tmp_path: Path) -> None:
     writer = filled(tmp_path / "log.h5")
     with h5py.File(tmp_path / "log.h5", "r", swmr=True) as other:
@@ -79,39 +63,6 @@ def test_an_unfinished_log_can_be_read(tmp_path: Path) -> None:
     assert LogReader.open(tmp_path / "log.h5").array("time").size == 25
     writer.write("time", 25, np.arange(5.0))
     assert LogReader.open(tmp_path / "log.h5").array("time").size == 30
-
-
-def test_a_log_is_not_created_over_another(log: Path) -> None:
-    with pytest.raises(LogError, match=r"log\.h5: exists already"):
-        LogWriter(log, LAYOUT)
-    old = LogReader.open(log)
-    LogWriter(log, LAYOUT, overwrite=True).close()
-    # Who has the old one open keeps it.
-    assert old.array("time").size == 25
-    assert LogReader.open(log).array("time").size == 0
-
-
-def test_places_where_no_file_can_be(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match="is a folder"):
-        LogWriter(tmp_path, LAYOUT, overwrite=True)
-    with pytest.raises(LogError, match=r"nowhere/log\.h5: cannot be created: .*No such file"):
-        LogWriter(tmp_path / "nowhere" / "log.h5", LAYOUT)
-
-
-def test_a_name_that_hdf5_would_cut_off_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match=r"log\.h5: cannot be created: .*null character"):
-        LogWriter(tmp_path / "log.h5", Layout((Axis("name", ("a\0b",)),), (), {}))
-    assert not (tmp_path / "log.h5").exists()
-
-
-def test_a_full_disk_is_noticed_before_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = filled(tmp_path / "log.h5")
-    usage = os.statvfs_result  # only the attribute `free` is read
-    monkeypatch.setattr(hdf5.shutil, "disk_usage", lambda path: type(usage.__name__, (), {"free": 1_000_000})())
-    with pytest.raises(LogError, match=r"log\.h5: the disk is full; rows up to 25 are kept"):
-        writer.write("time", 25, np.zeros(5))
-    writer.close()
-    assert LogReader.open(tmp_path / "log.h5").array("time").size == 25
 
 
 def test_a_file_that_is_missing_or_something_else(tmp_path: Path) -> None:

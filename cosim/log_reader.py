@@ -1,0 +1,197 @@
+"""Reading a log without trusting it: nothing is followed out of the file, nothing is read that was not checked.
+
+A log file may come from anywhere. HDF5 would follow links to other files, load filters, allocate what a header claims,
+and read zeros where data are missing; each of these is an error here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from dmpcrl_ctrl.cosim.unclosed import SIGNATURE, UnclosedFile, is_unclosed
+from dmpcrl_ctrl.errors import LogError
+
+_DEEPEST = 20
+
+
+class LogReader:
+    """A log, with nothing read that was not checked; :class:`LogError` names the file and what was expected.
+
+    Parameters
+    ----------
+    file
+        Open for reading, or a log in memory.
+    path
+        Of the file; None: in memory.
+    """
+
+    def __init__(self, file: h5py.File, path: Path | None = None) -> None:
+        self.name = "memory" if path is None else str(path)
+        self._file, self._path = file, path
+        self._datasets = dict(self._walk(file, "", set()))
+
+    @classmethod
+    def open(cls, path: Path) -> "LogReader":
+        """Open a file, also one that is being written or whose writer was killed.
+
+        Raises
+        ------
+        LogError
+            There is no such file, or it is no HDF5 file, or it is damaged.
+        """
+        try:
+            with path.open("rb") as raw:
+                head = raw.read(48)
+        except OSError as error:
+            raise LogError(f"{path}: cannot be read: {error.strerror}") from error
+        if head[:8] != SIGNATURE:
+            raise LogError(f"{path}: is no HDF5 file: it begins with {head[:8]!r}, expected {SIGNATURE!r}")
+        file = None
+        try:
+            file = h5py.File(UnclosedFile(path) if is_unclosed(head) else path, "r")
+            return cls(file, path)
+        except (OSError, RuntimeError, ValueError, KeyError, LogError) as error:
+            if file is not None:
+                file.close()
+            if isinstance(error, LogError):
+                raise
+            raise LogError(f"{path}: is damaged or truncated: {_line(error)}") from error
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._datasets
+
+    def names(self, group: str) -> tuple[str, ...]:
+        """Paths below `group` of the arrays that are not dimensions, without the group's own."""
+        prefix = f"{group}/"
+        found = (path for path, dataset in self._datasets.items() if path.startswith(prefix) and not dataset.is_scale)
+        return tuple(path.removeprefix(prefix) for path in found)
+
+    def groups(self, group: str) -> tuple[str, ...]:
+        """Names of the groups in `group`, or none where that does not exist."""
+        return tuple(self._file[group]) if group in self._file else ()
+
+    def shape(self, path: str) -> tuple[int, ...]:
+        """Shape of the array at `path`."""
+        return tuple(self._dataset(path).shape)
+
+    def array(self, path: str, rows: int | None = None) -> NDArray[Any]:
+        """The numbers at `path`, at most `rows` rows of them; LogError where a checksum fails."""
+        dataset = self._dataset(path)
+        if dataset.dtype.kind not in "fiu" or not dataset.dtype.isnative:
+            raise self.fault(path, "numbers in the byte order of this machine", f"type {dataset.dtype}")
+        with self._reading(path):
+            self._require_stored(dataset, path)
+            values = dataset[:rows]
+        values.flags.writeable = False
+        return values
+
+    def labels(self, path: str) -> tuple[str, ...]:
+        """The texts at `path`."""
+        dataset = self._dataset(path)
+        if h5py.check_string_dtype(dataset.dtype) is None or dataset.ndim != 1:
+            raise self.fault(path, "a list of names", f"type {dataset.dtype}, shape {dataset.shape}")
+        with self._reading(path):
+            self._require_stored(dataset, path)
+            return tuple(dataset.asstr()[:].tolist())
+
+    def attributes(self, group: str = "/") -> dict[str, Any]:
+        """Texts and numbers of a group."""
+        found = {}
+        with self._reading(group):
+            given = self._file[group].attrs
+            for name in given:
+                kind = given.get_id(name)
+                if kind.shape == () and (h5py.check_string_dtype(kind.dtype) or kind.dtype.kind in "fiu"):
+                    value = given[name]
+                    found[name] = value if isinstance(value, str) else value.item()
+        return found
+
+    def dataset_attributes(self, path: str) -> dict[str, Any]:
+        """Attributes of an array that are meant for people: units, long_name, flag_values, flag_meanings."""
+        with self._reading(path):
+            given = self._dataset(path).attrs
+            return {
+                name: given[name] for name in ("units", "long_name", "flag_values", "flag_meanings") if name in given
+            }
+
+    def fault(self, path: str, expected: str, found: str) -> LogError:
+        """The error for something that is not as it should be."""
+        return LogError(f"{self.name}: {path}: expected {expected}, found {found}")
+
+    def close(self) -> None:
+        """Close the file; nothing more can be read."""
+        self._datasets.clear()
+        self._file.close()
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """What HDF5 reports of a damaged file, as the error of this package."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            raise LogError(f"{self.name}: {path} is damaged: {_line(error)}") from error
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        if not self._file:
+            raise LogError(f"{self.name}: the log is closed")
+        if path not in self._datasets:
+            raise self.fault(path, "an array", "nothing")
+        return self._datasets[path]
+
+    def _walk(self, group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
+        """Every dataset by its path; what leads out of the file, or claims more than it holds, is refused."""
+        for name in group:
+            path = prefix + name
+            if path.count("/") > _DEEPEST:
+                raise self.fault(prefix, f"at most {_DEEPEST} groups in each other", "more")
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise self.fault(path, "an array or a group", f"a link ({type(link).__name__})")
+            entry = group[name]
+            if isinstance(entry, h5py.Dataset):
+                self._require_plain(entry, path)
+                yield path, entry
+            elif not isinstance(entry, h5py.Group):
+                raise self.fault(path, "an array or a group", type(entry).__name__)
+            elif (address := h5py.h5o.get_info(entry.id).addr) not in seen:
+                seen.add(address)
+                yield from self._walk(entry, f"{path}/", seen)
+
+    def _require_plain(self, dataset: h5py.Dataset, path: str) -> None:
+        creation = dataset.id.get_create_plist()
+        filters = {creation.get_filter(k)[0] for k in range(creation.get_nfilters())}
+        if dataset.is_virtual or dataset.external:
+            raise self.fault(path, "data in this file", "data that lie in another")
+        if filters - {h5py.h5z.FILTER_FLETCHER32}:
+            raise self.fault(path, "no filter but checksums", f"filters {sorted(filters)}")
+        if dataset.shape is None or dataset.nbytes > self._size():
+            claim = "no shape" if dataset.shape is None else f"shape {dataset.shape} ({dataset.nbytes} bytes)"
+            raise self.fault(path, f"at most the file's own {self._size()} bytes", claim)
+
+    def _require_stored(self, dataset: h5py.Dataset, path: str) -> None:
+        """All of it is there and lies within the file: else HDF5 may read zeros."""
+        ends: list[int] = []
+        if dataset.chunks is None:
+            expected = 1 if dataset.size else 0
+            if dataset.id.get_offset() is not None:
+                ends.append(dataset.id.get_offset() + dataset.id.get_storage_size())
+        else:
+            expected = int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
+            dataset.id.chunk_iter(lambda chunk: ends.append(chunk.byte_offset + chunk.size))
+        size, last = self._size(), max(ends, default=0)
+        if len(ends) < expected or last > size:
+            raise self.fault(path, f"{expected} chunks within {size} bytes", f"{len(ends)} up to byte {last}")
+
+    def _size(self) -> int:
+        """Bytes of the file, which may be growing."""
+        size: int = self._file.id.get_filesize() if self._path is None else self._path.stat().st_size
+        return size
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
