@@ -91,9 +91,10 @@ class BlockRunner:
         try:
             measured = board[self._ports.inputs]
             measurement = self._preview(measured, tick, ahead) if block.preview else measured
-            inner, output, record = block.block.step(
+            answer: Any = block.block.step(
                 state.inner, state.count, measurement.copy(), board[self._ports.applied], state.cost
             )
+            inner, output, record = _three(answer)
             values, entries = self._checked_output(output), self._checked_record(record)
         except Exception as error:
             raise stopped(time, block.name, error) from error
@@ -148,3 +149,16 @@ class BlockRunner:
             if not number or (entry.dtype.kind != "f" and (entry != given).any()):
                 raise SimulationError(f"its record: {name!r} is {value!r}, which type {field.dtype!r} cannot hold")
         return entries
+
+
+def _three(answer: Any) -> tuple[Any, Any, Mapping[str, Any]]:
+    """State, outputs and record, as a step must return them."""
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
+        length = f" of {len(answer)}" if isinstance(answer, tuple | list) else ""
+        raise SimulationError(f"step must return (state, outputs, record), got {type(answer).__name__}{length}")
+    inner, output, record = answer
+    if not isinstance(record, Mapping):
+        raise SimulationError(
+            f"step must return (state, outputs, record), got {type(record).__name__} as record, not {{}}"
+        )
+    return inner, output, record

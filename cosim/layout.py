@@ -4,7 +4,7 @@ An array's dimensions are arrays of the file as well (HDF5 dimension scales): se
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,12 +91,15 @@ class Layout:
         Group path ("" for the root) -> name -> text or number.
     rows
         How many the growing axes will have, if known: a short log then takes little room.
+    links
+        Path -> path of an array that stands there as well, so that a group can be read by itself.
     """
 
     axes: tuple[Axis, ...]
     variables: tuple[Variable, ...]
     attributes: Mapping[str, Mapping[str, str | int | float]]
     rows: int = BLOCK_ROWS
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def axis(self, path: str) -> Axis:
         """The dimension of that path."""

@@ -12,7 +12,7 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.schema import DENSE_TIME, SAMPLE, SCHEMA_VERSION, TIME
-from dmpcrl_ctrl.cosim.trace import ControllerTrace
+from dmpcrl_ctrl.cosim.trace import ControllerTrace, row_names
 from dmpcrl_ctrl.errors import LogError
 from dmpcrl_ctrl.plants.plant import Plant
 from dmpcrl_ctrl.plants.signals import unknown
@@ -273,7 +273,7 @@ class Run:
                 rows[at_end].append(self._rows(f"plant/{kind}", width))
         rows[False].append(self._rows("cost/stage", len(self.names["agent"])))
         for name in reader.groups("controller"):
-            rows[False] += [reader.shape(f"controller/{name}/{own}")[0] for own in reader.names(f"controller/{name}")]
+            rows[False] += [reader.shape(f"controller/{name}/{own}")[0] for own in row_names(reader, name)]
         samples = min(min(rows[True]) - 1, *rows[False])
         if samples < 0:
             raise reader.fault(TIME, "at least one row", "none yet")

@@ -112,12 +112,11 @@ class LogReader:
         return found
 
     def dataset_attributes(self, path: str) -> dict[str, Any]:
-        """Attributes of an array that are meant for people: units, long_name, flag_values, flag_meanings."""
+        """Attributes of an array that are meant for people: units, long_name, flags, missing value."""
         with self._reading(path):
             given = self._dataset(path).attrs
-            return {
-                name: given[name] for name in ("units", "long_name", "flag_values", "flag_meanings") if name in given
-            }
+            wanted = ("units", "long_name", "flag_values", "flag_meanings", "_FillValue")
+            return {name: given[name] for name in wanted if name in given}
 
     def fault(self, path: str, expected: str, found: str) -> LogError:
         """The error for something that is not as it should be."""

@@ -53,6 +53,8 @@ class LogWriter:
                 self._create_axis(axis)
             for variable in layout.variables:
                 self._create(variable)
+            for path_too, target in layout.links.items():
+                self.file[path_too] = self.file[target]
             for group, attributes in layout.attributes.items():
                 self.file.require_group(group or "/").attrs.update(attributes)
             if path is not None:
@@ -134,6 +136,8 @@ def _created(path: Path | None, overwrite: bool) -> h5py.File:
         return h5py.File(name, "w", libver="latest", driver="core", backing_store=False)
     if path.is_dir():
         raise LogError(f"{path}: is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise LogError(f"{path}: cannot be created: folder {path.parent} does not exist; create it, or choose another")
     if path.exists() and not overwrite:
         raise LogError(f"{path}: exists already; choose another name, or overwrite=True")
     try:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import control as ct
+
 from dmpcrl_ctrl.controllers.block import Block, BlockOptions, Field
 from dmpcrl_ctrl.cosim.clock import Clock, Schedule, Seconds
 from dmpcrl_ctrl.errors import ClockError, WiringError
@@ -70,6 +72,7 @@ class Participants:
         ClockError
             Times that share no tick, a sample time or an end that is not positive, a negative offset or delay.
         """
+        _require_end(t_end)
         everyone = _sequence(plants)
         if not everyone:
             raise WiringError("a simulation needs at least one plant, got none")
@@ -81,8 +84,6 @@ class Participants:
         _require_names([plant.name for plant in everyone] + [option.name for _, option in options])
         clock = Clock.common(_times(everyone, options, t_end))
         timed = tuple(_timed(block, option, clock) for block, option in options)
-        if exact_seconds(t_end) <= 0:
-            raise ClockError(f"t_end must be positive, got {t_end} s")
         return cls(tuple(everyone), timed, clock, clock.ticks(t_end))
 
 
@@ -91,9 +92,23 @@ def _sequence(given: Any) -> Sequence[Any]:
 
 
 def _require(candidate: Any, attributes: tuple[str, ...], what: str) -> None:
+    kind = candidate.__name__ if isinstance(candidate, type) else type(candidate).__name__
+    if isinstance(candidate, type):
+        raise WiringError(f"{kind} is a class, not a {what}: make one, as in {kind}(...)")
+    if what == "plant" and isinstance(candidate, ct.InputOutputSystem):
+        raise WiringError(f"{candidate.name!r} ({kind}) is a system, not a plant: wrap it, as in Plant(system)")
     missing = [attribute for attribute in attributes if not hasattr(candidate, attribute)]
     if missing:
-        raise WiringError(f"{candidate!r} is no {what}: it has no {missing[0]!r}")
+        raise WiringError(f"{' '.join(repr(candidate).split())} is no {what}: it has no {missing[0]!r}")
+
+
+def _require_end(t_end: Seconds) -> None:
+    try:
+        end = exact_seconds(t_end)
+    except ClockError as error:
+        raise ClockError(f"t_end: {error}") from error
+    if end <= 0:
+        raise ClockError(f"t_end must be positive, got {t_end} s")
 
 
 def _require_names(names: list[str]) -> None:
@@ -118,11 +133,14 @@ def _times(plants: Sequence[Plant], blocks: list[tuple[Block, BlockOptions]], t_
 
 def _timed(block: Block, option: BlockOptions, clock: Clock) -> TimedBlock:
     period, offset, delay = (clock.ticks(time) for time in (block.sample_time, option.offset, option.delay))
-    if period < 1 or offset < 0 or delay < 0 or option.preview < 0:
-        raise ClockError(
-            f"{option.name}: sample time {block.sample_time} s must be positive; offset {option.offset} s, "
-            f"delay {option.delay} s and preview {option.preview} must not be negative"
-        )
+    if period < 1:
+        raise ClockError(f"{option.name}: its sample time must be positive, got {block.sample_time} s")
+    for what, value in (("offset", offset), ("delay", delay), ("preview", option.preview)):
+        if value < 0:
+            raise ClockError(f"{option.name}: its {what} must not be negative, got {getattr(option, what)}")
+    for what, given in (("inputs", block.inputs), ("outputs", block.outputs)):
+        if isinstance(given, str):
+            raise WiringError(f"{option.name}: its {what} must be names, got the text {given!r}: write ({given!r},)")
     names = tuple(block.inputs), tuple(block.outputs)
     for signals in names:
         for name in signals:

@@ -133,8 +133,8 @@ def _grouped(run: Run, kind: str, columns: list[int], by_unit: bool) -> list[Pan
 def _split(name: str, several: bool) -> tuple[str, str]:
     """Stem of a signal's name, and what tells it from others of that stem: "north.dtheta_1" -> "dtheta", "north 1"."""
     plant, _, own = name.partition(".") if several else ("", "", name)
-    match = re.fullmatch(r"(.*?[^\d_\[])[_\[]?(\d+)\]?(_ref)?", own)
-    stem, number = (match[1] + (match[3] or ""), match[2]) if match else (own, "")
+    match = re.fullmatch(r"(?:(.+?)[_\[](\d+)\]?|(.*\D)(\d+))(_ref)?", own)
+    stem, number = ((match[1] or match[3]) + (match[5] or ""), match[2] or match[4]) if match else (own, "")
     return stem, f"{plant} {number}".strip() or own
 
 
@@ -207,7 +207,8 @@ def _failed_spans(run: Run) -> list[tuple[float, float]]:
     """Intervals in which an input came from a solve that failed."""
     failed = np.zeros(run.samples, dtype=bool)
     for trace in run.controllers.values():
-        if "status" in trace.fields:
+        told = "status" in trace.fields and trace["status"].ndim == 1
+        if told and trace.flags("status").get(Status.IDLE) == Status.IDLE.name.lower():  # ours, not another's
             failed |= np.isin(trace["status"], [s for s in Status if not s.ok and s is not Status.IDLE])
     spans = []
     for bad, samples in groupby(range(run.samples), key=lambda k: bool(failed[k])):

@@ -47,14 +47,16 @@ class Table:
     def __init__(self, axis: str, layout: Layout) -> None:
         self.count = 0
         self._written = 0
-        types = {
-            variable.path: np.dtype((variable.dtype, tuple(layout.axis(path).length for path in variable.axes[1:])))
+        one_row: dict[str, NDArray[Any]] = {
+            variable.path: np.empty([layout.axis(path).length for path in variable.axes[1:]], variable.dtype)
             for variable in layout.variables
             if variable.value is None and variable.axes[0] == axis
         }
-        types[axis] = np.dtype("f8")
-        self._rows = max(1, min(BLOCK_ROWS, _BLOCK_BYTES // sum(kind.itemsize for kind in types.values())))
-        self.columns: dict[str, NDArray[Any]] = {path: np.empty(self._rows, kind) for path, kind in types.items()}
+        one_row[axis] = np.empty(())
+        self._rows = max(1, min(BLOCK_ROWS, _BLOCK_BYTES // sum(entry.nbytes for entry in one_row.values())))
+        self.columns: dict[str, NDArray[Any]] = {
+            path: np.empty((self._rows, *entry.shape), entry.dtype) for path, entry in one_row.items()
+        }
 
     @property
     def full(self) -> bool:

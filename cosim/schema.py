@@ -9,21 +9,28 @@
 /cost/stage                                      (K, M)     by agent
 /controller/<name>/input, output, due            (K, .)     what it saw, what it sent out, whether it was its turn
 /controller/<name>/<field>                       (K, ...)   as the block declares; repeated where it was not due
+/controller/<name>/model/<agent>/...             of MPC blocks, see `agent_models.py`
+
+Arrays of signals have an array of units beside them, such as /plant/state_unit and /controller/<name>/input_unit.
 """
 
 import platform
 import tomllib
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 import control as ct
 import numpy as np
 
 from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.cosim.agent_models import agent_models
 from dmpcrl_ctrl.cosim.layout import DTYPES, Axis, Layout, Variable
 from dmpcrl_ctrl.cosim.missing import is_status, placeholder
 from dmpcrl_ctrl.cosim.participants import Participants, TimedBlock
+from dmpcrl_ctrl.cosim.units import BlockUnits, block_units, common, per_second, ratio, unit_of
+from dmpcrl_ctrl.cosim.wiring import Wiring
 from dmpcrl_ctrl.errors import WiringError
 from dmpcrl_ctrl.plants.plant import Plant
 
@@ -34,7 +41,9 @@ TIME, SAMPLE, DENSE_TIME = "time", "sample", "plant/dense/dense_time"
 RESERVED = ("input", "output", "due", "input_name", "output_name", "input_unit", "output_unit", "model")
 
 
-def layout_of(who: Participants, seed: int, experiment: str = "", dense: bool = False) -> Layout:
+def layout_of(
+    who: Participants, seed: int, experiment: str = "", dense: bool = False, wiring: Wiring | None = None
+) -> Layout:
     """The log of a closed loop.
 
     Parameters
@@ -45,6 +54,8 @@ def layout_of(who: Participants, seed: int, experiment: str = "", dense: bool = 
         Of the run; TOML text.
     dense
         Whether states between the samples are kept.
+    wiring
+        Tells the units of what blocks read and send out; without it they are "1".
 
     Raises
     ------
@@ -58,16 +69,23 @@ def layout_of(who: Participants, seed: int, experiment: str = "", dense: bool = 
         Axis("plant/bound", ("lower", "upper")),
         Axis("cost/agent", _qualified(who.plants, [[agent.name for agent in p.agents] for p in who.plants])),
     ]
-    variables = [*_plant_variables(who.plants), Variable("cost/stage", (SAMPLE, "cost/agent"), long_name="stage cost")]
+    variables = [
+        *_plant_variables(who.plants),
+        Variable("cost/stage", (SAMPLE, "cost/agent"), unit="1", long_name="stage cost"),
+    ]
     for plant in who.plants:
         more_axes, more_variables = _model(plant, "plant/model" + (f"/{plant.name}" if len(who.plants) > 1 else ""))
         axes, variables = axes + more_axes, variables + more_variables
-    for block in who.blocks:
-        more_axes, more_variables = _block(block)
+    for block, units in zip(who.blocks, block_units(who, wiring), strict=True):
+        more_axes, more_variables = _block(block, units)
         axes, variables = axes + more_axes, variables + more_variables
+    links = {}
     if dense:
         axes.append(Axis(DENSE_TIME, long_name="time"))
-        variables.append(Variable("plant/dense/state", (DENSE_TIME, "plant/state_name"), units_along="state_unit"))
+        along = (DENSE_TIME, "plant/state_name")
+        unit = common([unit_of(plant, name) for plant in who.plants for name in plant.state_names])
+        variables.append(Variable("plant/dense/state", along, unit=unit, long_name="states", units_along="state_unit"))
+        links = {f"plant/dense/{name}": f"plant/{name}" for name in ("state_name", "state_unit")}
     attributes: dict[str, Mapping[str, str | int | float]] = {"": _root_attributes(who, seed, experiment)}
     for block in who.blocks:
         attributes[f"controller/{block.name}"] = {
@@ -76,9 +94,11 @@ def layout_of(who: Participants, seed: int, experiment: str = "", dense: bool = 
             "offset": who.clock.seconds(block.schedule.offset),
             "delay": who.clock.seconds(block.delay),
         }
+        more_axes, more_variables, more_attributes = agent_models(block)
+        axes, variables, attributes = axes + more_axes, variables + more_variables, attributes | more_attributes
     # At most: blocks that are due at the same instant share a row.
     rows = 2 + sum(block.schedule.number(who.end) for block in who.blocks)
-    return Layout(tuple(axes), tuple(variables), attributes, rows)
+    return Layout(tuple(axes), tuple(variables), attributes, rows, links)
 
 
 def usable(name: str) -> bool:
@@ -122,8 +142,8 @@ def _plant_variables(plants: Sequence[Plant]) -> list[Variable]:
         "setpoint": "set points of states and control inputs",
     }.items():
         along = f"plant/{kind}_name"
-        units = tuple(_unit(plant, name) for plant in plants for name in _groups(plant)[kind])
-        same = units[0] if len(set(units)) == 1 else ""
+        units = tuple(unit_of(plant, name) for plant in plants for name in _groups(plant)[kind])
+        same = common(units)
         first = TIME if kind in ("state", "output") else SAMPLE
         variables += [
             Variable(f"plant/{kind}_unit", (along,), "str", value=units, long_name=f"units of the {kind} signals"),
@@ -132,16 +152,10 @@ def _plant_variables(plants: Sequence[Plant]) -> list[Variable]:
     for kind in ("state", "input"):
         limits = np.vstack([plant.state_limits if kind == "state" else plant.input_limits for plant in plants])
         axes = (f"plant/{kind}_name", "plant/bound")
-        variables.append(Variable(f"plant/{kind}_limits", axes, long_name=f"limits of the {kind}s", value=limits))
+        unit = common([unit_of(plant, name) for plant in plants for name in _groups(plant)[kind]])
+        told = {"long_name": f"limits of the {kind}s", "units_along": f"{kind}_unit"}
+        variables.append(Variable(f"plant/{kind}_limits", axes, unit=unit, value=limits, **told))
     return variables
-
-
-def _unit(plant: Plant, name: str) -> str:
-    """Unit of a signal; that of an output that is a state, and of a set point, is the state's or input's."""
-    if name not in plant.units and name in plant.output_names:
-        state = plant.state_of_output[plant.output_names.index(name)]
-        name = name if state is None else plant.state_names[state]
-    return plant.units.get(name, plant.units.get(name.removesuffix("_ref"), "1"))
 
 
 def _model(plant: Plant, group: str) -> tuple[list[Axis], list[Variable]]:
@@ -164,26 +178,34 @@ def _model(plant: Plant, group: str) -> tuple[list[Axis], list[Variable]]:
     rate = "rate" if plant.sample_time is None else "next state"
     meaning = {"A": f"{rate} by state", "B": f"{rate} by input", "C": "output by state", "D": "output by input"}
     axes = [Axis(f"{group}/{name}", labels) for name, labels in names.items()]
+    units = {along: tuple(unit_of(plant, name) for name in labels) for along, labels in names.items()}
+    if plant.sample_time is None:
+        units["to_rate"] = tuple(per_second(unit) for unit in units["to_rate"])
     return axes, [
-        Variable(
-            f"{group}/{name}",
-            tuple(f"{group}/{along}" for along in shape),
-            long_name=meaning[name],
-            value=np.asarray(getattr(system, name), dtype=np.float64),
-        )
-        for name, shape in shapes.items()
+        *(Variable(f"{group}/{along}_unit", (f"{group}/{along}",), "str", value=u) for along, u in units.items()),
+        *(
+            Variable(
+                f"{group}/{name}",
+                tuple(f"{group}/{along}" for along in shape),
+                unit=ratio(units[shape[0]], units[shape[1]]),
+                long_name=meaning[name],
+                value=np.asarray(getattr(system, name), dtype=np.float64),
+                units_along=" ".join(f"{along}_unit" for along in shape),
+            )
+            for name, shape in shapes.items()
+        ),
     ]
 
 
-def _block(block: TimedBlock) -> tuple[list[Axis], list[Variable]]:
+def _block(block: TimedBlock, units: BlockUnits) -> tuple[list[Axis], list[Variable]]:
     group = f"controller/{block.name}"
     axes = {
         f"{group}/input_name": Axis(f"{group}/input_name", block.inputs, long_name="signals that it reads"),
         f"{group}/output_name": Axis(f"{group}/output_name", block.outputs, long_name="signals that it sends out"),
     }
     variables = [
-        Variable(f"{group}/input", (SAMPLE, f"{group}/input_name"), long_name="what it measured"),
-        Variable(f"{group}/output", (SAMPLE, f"{group}/output_name"), long_name="what it sent out, not yet saturated"),
+        *_block_signals(group, "input", units[0], "what it measured"),
+        *_block_signals(group, "output", units[1], "what it sent out, not yet saturated"),
         Variable(f"{group}/due", (SAMPLE,), "i1", "1", "whether it was its turn", flags={0: "idle", 1: "due"}),
     ]
     taken = {variable.path for variable in variables} | {f"{group}/{name}" for name in (TIME, SAMPLE)}
@@ -211,6 +233,14 @@ def _block(block: TimedBlock) -> tuple[list[Axis], list[Variable]]:
     return list(axes.values()), variables
 
 
+def _block_signals(group: str, kind: str, units: tuple[str, ...], meaning: str) -> tuple[Variable, ...]:
+    along = f"{group}/{kind}_name"
+    return (
+        Variable(f"{group}/{kind}_unit", (along,), "str", value=units, long_name=f"units of its {kind}s"),
+        Variable(f"{group}/{kind}", (SAMPLE, along), "f8", common(units), meaning, units_along=f"{kind}_unit"),
+    )
+
+
 def _require_field(field: Field, block: TimedBlock) -> None:
     parts = field.name.split("/")
     taken = {parts[0]} & set(RESERVED) | {part for part in parts if not usable(part)}
@@ -228,7 +258,6 @@ def _require_field(field: Field, block: TimedBlock) -> None:
 
 
 def _root_attributes(who: Participants, seed: int, experiment: str) -> dict[str, str | int | float]:
-    packages = ("numpy", "scipy", "control", "h5py")
     return {
         "Conventions": CONVENTIONS,
         "schema_version": SCHEMA_VERSION,
@@ -239,8 +268,17 @@ def _root_attributes(who: Participants, seed: int, experiment: str) -> dict[str,
         "experiment": experiment,
         "dmpcrl_ctrl_version": __version__,
         "python_version": platform.python_version(),
-        **{f"{package}_version": version(package) for package in packages},
+        **_versions(),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that the numbers depend on, those that are here."""
+    found = {}
+    for package in ("numpy", "scipy", "control", "h5py", "qpsolvers", "proxsuite", "daqp", "piqp"):
+        with suppress(PackageNotFoundError):
+            found[f"{package}_version"] = version(package)
+    return found
 
 
 def _title(who: Participants, experiment: str) -> str:

@@ -3,6 +3,7 @@
 import time as wall_time
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 
@@ -78,13 +79,13 @@ def simulate(
     SimulationError
         A step failed: names time, plant or block, and reason. The log holds the rows before it.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise SimulationError(f"seed must be a whole number of at least 0, got {seed!r}")
-    if dense is not None and (isinstance(dense, bool) or dense != int(dense) or dense < 1):
-        raise SimulationError(f"dense must be a number of points of at least 1, got {dense!r}")
+    seed = _whole(seed, "seed must be a whole number of at least 0", 0)
+    if dense is not None:
+        dense = _whole(dense, "dense must be a number of points of at least 1", 1)
     who = Participants.of(plants, controllers, t_end)
-    scheduler = Scheduler(who, wire(who, connections), seed)
-    layout = layout_of(who, seed, experiment, dense is not None)
+    wiring = wire(who, connections)
+    scheduler = Scheduler(who, wiring, seed)
+    layout = layout_of(who, seed, experiment, dense is not None, wiring)
     start = scheduler.start(initial_input)
     writer = LogWriter(None if log is None else Path(log), layout, overwrite)
     recorder = Recorder(writer, layout, who.blocks)
@@ -93,6 +94,13 @@ def simulate(
     finally:  # an error or an interruption leaves a log of what came before it
         recorder.close()
     return Run(LogReader(writer.file)) if log is None else open_log(log)
+
+
+def _whole(given: object, expected: str, least: int) -> int:
+    """A whole number of any integer type."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or int(given) < least:
+        raise SimulationError(f"{expected}, got {given!r}")
+    return int(given)
 
 
 def _loop(

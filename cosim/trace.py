@@ -12,6 +12,12 @@ from dmpcrl_ctrl.errors import LogError
 from dmpcrl_ctrl.plants.signals import unknown
 
 
+def row_names(reader: LogReader, name: str) -> tuple[str, ...]:
+    """Arrays of a controller that have a row for every sample; others hold its models and units."""
+    own = reader.names(f"controller/{name}")
+    return tuple(p for p in own if p not in ("input_unit", "output_unit") and not p.startswith("model/"))
+
+
 class ControllerTrace:
     """One controller over K samples; its fields are attributes and items: `trace.value`, `trace["plan/area_1"]`.
 
@@ -31,8 +37,7 @@ class ControllerTrace:
         attributes = reader.attributes(self._group)
         times = (attributes.get(key) for key in ("sample_time", "offset", "delay"))
         self.sample_time, self.offset, self.delay = (float("nan") if t is None else float(t) for t in times)
-        own = reader.names(self._group)
-        self.fields = tuple(path for path in own if path not in ("input", "output", "due"))
+        self.fields = tuple(path for path in row_names(reader, name) if path not in ("input", "output", "due"))
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
@@ -64,10 +69,11 @@ class ControllerTrace:
         return str(self._reader.dataset_attributes(f"{self._group}/{field}").get("units", "1"))
 
     def flags(self, field: str) -> dict[int, str]:
-        """Value -> name of a field that is an enumeration; empty of any other."""
+        """Value -> name of a field that is an enumeration, without that of missing values; empty of any other."""
         given = self._reader.dataset_attributes(f"{self._group}/{field}")
         values, names = given.get("flag_values", ()), str(given.get("flag_meanings", "")).split()
-        return {int(value): name for value, name in zip(values, names, strict=False)}
+        fill = given.get("_FillValue")
+        return {int(value): name for value, name in zip(values, names, strict=False) if value != fill}
 
     def __getitem__(self, field: str) -> NDArray[Any]:
         if field not in self.fields:

@@ -23,7 +23,8 @@ from dmpcrl_ctrl.network import SharedStates
 from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 
-_WINDOW = 50
+_WINDOW = 25
+_APART = 1e-6
 _STEADY = 1e-3
 _OUT_OF_PROPORTION = 10.0
 _CONVERGED = 1e-9
@@ -71,6 +72,7 @@ class ADMMOptions:
             raise ModelError(f"admm iterations must be a whole number of at least 1, got {self.iterations!r}")
         if self.tolerance is not None and not 0.0 < self.tolerance < 1.0:
             raise ModelError(f"admm tolerance must lie in (0, 1), got {self.tolerance!r}")
+        object.__setattr__(self, "iterations", int(self.iterations))
         numeric = isinstance(self.penalty, (int, float)) and not isinstance(self.penalty, bool)
         if self.penalty != "auto" and not (numeric and 0.0 < float(self.penalty) < np.inf):
             raise ModelError(f'admm penalty must be a positive number or "auto", got {self.penalty!r}')
@@ -166,11 +168,30 @@ def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMS
 
 
 def iterate(
-    agents: Sequence[Subproblem], held: Sequence[Held], weights: Array, state: ADMMState, options: ADMMOptions
+    agents: Sequence[Subproblem],
+    held: Sequence[Held],
+    weights: Array,
+    state: ADMMState,
+    options: ADMMOptions,
+    curvature: Array | None = None,
 ) -> ADMMResult:
-    """Run ADMM from `state`; `weights` (Z,) is the diagonal of W, equal for all copies of a number."""
+    """Run ADMM from `state`.
+
+    Parameters
+    ----------
+    agents, held
+        The local programs, and what each shares.
+    weights
+        (Z,): diagonal of W, equal for all copies of a number.
+    state, options
+        Where to start; when to stop.
+    curvature
+        (Z,): of the costs in the shared numbers, against which the weights count as light or heavy; the weights
+        themselves where None.
+    """
     history: list[tuple[float, float]] = []
-    watch = _Watch()
+    natural = weights if curvature is None else curvature
+    watch = _Watch(float((weights / natural).min(initial=1.0)))
     automatic = _BALANCE_AT if options.penalty == "auto" else ()
     balance_at = automatic if options.balance_at is None else options.balance_at
     for t in range(options.iterations):
@@ -196,15 +217,18 @@ def _verdict(
     """How it ended, if it has ended after `count` iterations."""
     if not len(sweep.state.z):
         return Status.OPTIMAL
-    if options.tolerance is None:
-        return Status.MAX_ITERATIONS if count == options.iterations else None
     primal, dual = residuals
-    target = options.tolerance * (1.0 + _largest([sweep.state.z]))
-    if primal <= target and dual <= options.tolerance * (1.0 + _largest(sweep.state.y)):
+    last, size = count == options.iterations, 1.0 + _largest([sweep.state.z])
+    stalled = watch.stalled(sweep, count, last)
+    if options.tolerance is None:
+        if not last:
+            return None
+        return Status.CONSENSUS_STALLED if stalled and primal > _APART * size else Status.MAX_ITERATIONS
+    if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + _largest(sweep.state.y)):
         return Status.OPTIMAL
-    if watch.stalled(sweep, count) and primal > 100.0 * target:
+    if stalled and primal > 100.0 * options.tolerance * size:
         return Status.CONSENSUS_STALLED
-    return Status.NOT_CONVERGED if count == options.iterations else None
+    return Status.NOT_CONVERGED if last else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,24 +277,32 @@ class _Watch:
     """Tells a disagreement that will not go away from slow convergence.
 
     Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero, and y grows
-    without end. So over a window of iterations the gaps stand still although y is far larger than any multiplier that
-    the costs called for at the start: with a penalty so light that y has hardly moved, standing still means nothing.
+    without end. So over a window of iterations the gaps stand still, although y has become far larger than any
+    multiplier that the costs called for at the start, prices of soft bounds included, and although the penalty, added
+    up over the iterations, could have moved the plans: with one far below the curvature of the costs, standing still
+    means nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pull: float) -> None:
+        self._pull = pull
+        self._pulled = 0.0
         self._gaps: Array | None = None
         self._usual: float | None = None
 
-    def stalled(self, sweep: Sweep, count: int) -> bool:
+    def stalled(self, sweep: Sweep, count: int, last: bool) -> bool:
         """Whether the gaps are what they were a window ago, and y has grown out of proportion."""
+        self._pulled += self._pull * sweep.state.factor
         if self._usual is None:
-            self._usual = _largest([solution.equality_dual for solution in sweep.solutions])
-        if count % _WINDOW:
+            duals = [(s.equality_dual, s.lower_dual, s.upper_dual) for s in sweep.solutions]
+            self._usual = _largest([part for parts in duals for part in parts])
+        if count % _WINDOW and not last:
             return False
         now, then = np.concatenate(sweep.gaps), self._gaps
         self._gaps = now
         still = then is not None and bool(np.abs(now - then).max() <= _STEADY * np.abs(now).max())
-        return still and _largest(sweep.state.y) > _OUT_OF_PROPORTION * self._usual
+        return (
+            still and self._pulled > _OUT_OF_PROPORTION and _largest(sweep.state.y) > _OUT_OF_PROPORTION * self._usual
+        )
 
 
 def _result(
@@ -300,10 +332,12 @@ def _balanced(sweep: Sweep, held: Sequence[Held], weights: Array, converged: flo
     for h, gap in zip(held, sweep.gaps, strict=True):
         apart += float(weights[h.shared] @ gap**2)
         moved += float(sweep.moved[h.shared] ** 2 @ (1.0 / weights[h.shared])) / sweep.state.factor**2
-    floor = converged**2 * float(weights @ sweep.state.z**2)
-    if max(apart, moved) <= floor:
+    least = converged**2 * float(weights @ sweep.state.z**2)
+    if max(apart, moved) <= least:
         return sweep.state.factor
-    exponent = 0.5 * np.log2(max(apart, floor) / max(moved, floor))
+    # one of the two may be zero: agents that all follow, or a z that contradicting agents hold where it is
+    tiny = max(least, np.finfo(float).tiny)
+    exponent = 0.5 * np.log2(max(apart, tiny) / max(moved, tiny))
     return float(np.clip(sweep.state.factor * 2.0 ** np.clip(np.round(exponent), -3, 3), 2.0**-20, 2.0**20))
 
 

@@ -65,10 +65,9 @@ class DistributedEvaluator:
         self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
         self.shared = shared_states(problem)
         self.held = held_by([horizon.layout for horizon in self.horizons], self.shared)
-        if self.admm.penalty == "auto":
-            self.weights = automatic_penalty(self.horizons, self.held, self.shared)
-        else:
-            self.weights = np.full(self.shared.size, float(self.admm.penalty))
+        self.curvature = automatic_penalty(self.horizons, self.held, self.shared)
+        given = self.admm.penalty
+        self.weights = self.curvature if given == "auto" else np.full(self.shared.size, float(given))
         require_installed(solver)
         self._solver = solver
         self._programs: dict[bool, list[_LocalProgram]] = {}
@@ -83,7 +82,7 @@ class DistributedEvaluator:
         agents = self._agents(data, action)
         held = [agent.program.held for agent in agents]
         start = cold_state(self.held, self.shared.size) if memory is None else memory
-        result = iterate(agents, held, self.weights, start, self.admm)
+        result = iterate(agents, held, self.weights, start, self.admm, self.curvature)
         if not result.status.ok:
             return failed_evaluation(len(data), result.status, result.culprit, result.primal, result.dual)
         return self._evaluation(agents, result)

@@ -252,6 +252,7 @@ class MPCProblem:
             raise ModelError(f"{len(models)} agents need as many different names, got {self.names}")
         if isinstance(self.horizon, bool) or int(self.horizon) != self.horizon or self.horizon < 1:
             raise ModelError(f"horizon must be a whole number of at least 1, got {self.horizon!r}")
+        object.__setattr__(self, "horizon", int(self.horizon))
         if not 0.0 < self.discount <= 1.0:
             raise ModelError(f"discount must lie in (0, 1], got {self.discount!r}")
         for i, model in enumerate(models):
@@ -339,3 +340,8 @@ def _require_order(model: LocalModel) -> None:
         values = getattr(model, name)
         for k in np.flatnonzero(values < 0.0):
             raise ModelError(f"{name}[{k}] = {values[k]:g} must not be negative")
+    for k in np.flatnonzero(~model.soft & (model.slack_quadratic > 0.0)):
+        raise ModelError(
+            f"slack_quadratic[{k}] = {model.slack_quadratic[k]:g} prices a hard bound: "
+            "give slack_weight as well, 0 for a purely quadratic price"
+        )

@@ -14,6 +14,7 @@ from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.network import SharedStates
 
 _RANGE = 10.0
+_NOISE = 1e-9
 
 
 def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared: SharedStates) -> Array:
@@ -22,7 +23,7 @@ def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared:
     w = sqrt(a max(b, a / 1000)): a is the least curvature of the owner's cost along the component's trajectory, b the
     largest curvature that a holder's cost has in its copy, with its inputs at their best. Inequalities are left out.
     A component that its owner's inputs hardly reach, or move at no cost, has no sensible a: it is kept within a factor
-    of the direct cost on it and of b.
+    of the direct cost on it and of b. One that no cost sees at all takes the median of the others.
     """
     owners: dict[tuple[int, int], float] = {}
     direct: dict[tuple[int, int], float] = {}
@@ -37,13 +38,17 @@ def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared:
             else:
                 copies = at - horizon.layout.size + len(H_c)
                 curvature = float(np.linalg.eigvalsh(H_c[np.ix_(copies, copies)])[-1])
-                holders[key] = max(holders.get(key, 0.0), curvature)
-    weights = {}
+                seen = curvature > _NOISE * float(abs(horizon.H).max())
+                holders[key] = max(holders.get(key, 0.0), curvature if seen else 0.0)
+    weights: dict[tuple[int, int], float] = {}
     for key, a in owners.items():
         b = holders[key]
-        usual = max(b, direct[key]) or 1.0
-        a = float(np.clip(a, usual / _RANGE, usual * _RANGE))
-        weights[key] = np.sqrt(a * max(b, a / 1000.0))
+        usual = max(b, direct[key])
+        if usual > 0.0:
+            a = float(np.clip(a, usual / _RANGE, usual * _RANGE))
+            weights[key] = float(np.sqrt(a * max(b, a / 1000.0)))
+    unseen = float(np.median(list(weights.values()))) if weights else 1.0
+    weights = dict.fromkeys(owners, unseen) | weights
     w = np.array([weights[int(j), int(c)] for j, c in zip(shared.owner, shared.column, strict=True)])
     return w * (horizons[0].weights[shared.stage] if shared.size else 1.0)
 

@@ -15,6 +15,7 @@ from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.status import Status
 
 _ROUNDING = 64.0 * np.finfo(float).eps
+_SMALL = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,18 +77,19 @@ class QPSolution:
 
 @dataclass(frozen=True)
 class KKTResiduals:
-    """Largest violation of each of the four optimality conditions, each relative to the terms that it balances.
+    """How far a point is from satisfying each of the four optimality conditions, in relative terms.
 
     Attributes
     ----------
     stationarity
-        H x + g + A'lambda + C'(mu_u - mu_l).
+        H x + g + A'lambda + C'(mu_u - mu_l), by entry relative to the largest of its four terms.
     feasibility
-        A x - b, and the amount by which C x leaves its bounds.
+        A x - b, and what C x leaves its bounds by, relative to the terms of the row.
     sign
-        Negative parts of mu_l and mu_u, and multipliers on bounds that do not exist.
+        Negative multipliers, and multipliers of bounds that do not exist, by what they add to the entries of the
+        stationarity that their row touches.
     complementarity
-        mu_l (C x - lower) and mu_u (upper - C x).
+        For each bound the smaller of its distance and its multiplier, relative as above: one of them is to be zero.
     """
 
     stationarity: float
@@ -98,38 +100,70 @@ class KKTResiduals:
     @property
     def worst(self) -> float:
         """The largest of the four; NaN counts as infinite."""
-        worst = max(self.stationarity, self.feasibility, self.sign, self.complementarity)
-        return worst if np.isfinite(worst) else float("inf")
+        values = (self.stationarity, self.feasibility, self.sign, self.complementarity)
+        return max(values) if np.isfinite(values).all() else float("inf")
 
 
-def kkt_residuals(qp: QP, solution: QPSolution) -> KKTResiduals:
+@dataclass(frozen=True, eq=False)
+class Magnitudes:
+    """|A|, |C| and the largest entry of H: what residuals are measured against."""
+
+    A: Matrix
+    C: Matrix
+    H: float
+
+
+def magnitudes(qp: QP) -> Magnitudes:
+    """Magnitudes of a program's matrices, to be reused for programs that share them."""
+    return Magnitudes(abs(qp.A), abs(qp.C), float(abs(qp.H).max()) if qp.H.shape[0] else 0.0)
+
+
+def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None) -> KKTResiduals:
     """Residuals of the optimality conditions of `qp` at `solution`.
 
-    Each entry of a residual is divided by one plus the largest term in its own balance, so that 1e-9 means nine digits
-    for a small row beside large ones as well. Multipliers may be large and cancel (an almost infeasible program): what
-    the rounding of their products explains is not counted.
+    Everything is relative to the terms that have to balance in the same row, so that neither a large row nor a large
+    multiplier elsewhere hides an error; a row whose terms are all tiny is measured against 1e-5 of the largest one.
+    Multipliers may be large and cancel (an almost infeasible program): what the rounding of their products explains is
+    not counted.
     """
+    sizes = magnitudes(qp) if sizes is None else sizes
     x, dual, low, high = solution.x, solution.equality_dual, solution.lower_dual, solution.upper_dual
     terms = np.stack([qp.H @ x, qp.g, qp.A.T @ dual, qp.C.T @ (high - low)])
-    equal, rows = qp.A @ x, qp.C @ x
-    has_lower, has_upper = np.isfinite(qp.lower), np.isfinite(qp.upper)
-    to_lower = np.where(has_lower, rows - qp.lower, 0.0)
-    to_upper = np.where(has_upper, qp.upper - rows, 0.0)
-    row_scale = 1.0 + np.abs(rows)
-    outside = np.maximum(np.maximum(-to_lower, -to_upper), 0.0) / row_scale
-    homeless = np.concatenate([low[~has_lower], high[~has_upper], np.minimum(low, 0.0), np.minimum(high, 0.0)])
-    dual_scale = 1.0 + max(_largest(low), _largest(high))
-    complementary = np.maximum(np.abs(low * to_lower), np.abs(high * to_upper)) / row_scale
-    gradient, gradient_scale = np.abs(terms.sum(axis=0)), 1.0 + np.abs(terms).max(axis=0)
+    size = float(np.abs(x).max(initial=0.0))
+    gradient, gradient_scale = (
+        np.abs(terms.sum(axis=0)),
+        _floored(np.abs(terms).max(axis=0, initial=0.0), sizes.H * size),
+    )
     if _largest(gradient / gradient_scale) > _ROUNDING:
-        products = abs(qp.A).T @ np.abs(dual) + abs(qp.C).T @ (np.abs(low) + np.abs(high))
+        products = sizes.A.T @ np.abs(dual) + sizes.C.T @ (np.abs(low) + np.abs(high))
         gradient = np.maximum(gradient - _ROUNDING * products, 0.0)
+    # a multiplier mu of row r counts as large as the share of C_rj mu in entry j
+    weight = sizes.C @ (1.0 / gradient_scale)
+    rows, finite_l, finite_u = qp.C @ x, np.isfinite(qp.lower), np.isfinite(qp.upper)
+    bounds = np.maximum(np.where(finite_l, np.abs(qp.lower), 0.0), np.where(finite_u, np.abs(qp.upper), 0.0))
+    row_scale = _floored(np.maximum(sizes.C @ np.abs(x), bounds), size)
+    equal_scale = _floored(np.maximum(sizes.A @ np.abs(x), np.abs(qp.b)), size)
+    to_lower = np.where(finite_l, rows - qp.lower, 0.0) / row_scale
+    to_upper = np.where(finite_u, qp.upper - rows, 0.0) / row_scale
+    homeless = (low[~finite_l] * weight[~finite_l], high[~finite_u] * weight[~finite_u])
+    negative = (np.minimum(low, 0.0) * weight, np.minimum(high, 0.0) * weight)
+    apart = (np.minimum(np.abs(low) * weight, np.abs(to_lower)), np.minimum(np.abs(high) * weight, np.abs(to_upper)))
     return KKTResiduals(
         stationarity=_largest(gradient / gradient_scale),
-        feasibility=max(_largest((equal - qp.b) / (1.0 + np.abs(qp.b))), _largest(outside)),
-        sign=_largest(homeless) / dual_scale,
-        complementarity=_largest(complementary) / dual_scale,
+        feasibility=max(
+            _largest((qp.A @ x - qp.b) / equal_scale),
+            _largest(np.minimum(to_lower, 0.0)),
+            _largest(np.minimum(to_upper, 0.0)),
+        ),
+        sign=max(_largest(part) for part in (*homeless, *negative)),
+        complementarity=max(_largest(part) for part in apart),
     )
+
+
+def _floored(scale: Array, least: float = 0.0) -> Array:
+    """Scales of at least 1e-5 of the largest of them (or of `least`), and never zero."""
+    floor = _SMALL * max(float(scale.max(initial=0.0)), least)
+    return np.maximum(scale, floor if floor > 0.0 else 1.0)
 
 
 def require_valid(qp: QP) -> None:

@@ -13,12 +13,17 @@ from scipy.optimize import linprog
 
 from dmpcrl_ctrl import proxqp
 from dmpcrl_ctrl.active_set import ActiveSet, active_set
+from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.backends import Backend, failed
 from dmpcrl_ctrl.errors import SolverError
-from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals, require_valid
+from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals, magnitudes, require_valid
+from dmpcrl_ctrl.scaling import Scaling, equilibrate
 from dmpcrl_ctrl.status import Status
 
 TOLERANCE = 1e-9
+# twice the tolerance of HiGHS; what is violated by less is for the quadratic solvers to settle
+_VIOLATED = 2e-7
+_SOLVED, _INFEASIBLE = 0, 2  # statuses of scipy.optimize.linprog
 _FALLBACKS = ("piqp", "daqp", "proxqp")
 
 
@@ -56,7 +61,9 @@ class CheckedSolver:
 
     def __post_init__(self) -> None:
         self._primary = _backend(self.backend)
+        self._scaling: Scaling | None = None
         self._last: ActiveSet | None = None
+        self._verdict: tuple[Array, bool] | None = None
 
     def solve(self, qp: QP) -> QPSolution:
         """Solve one program; a status other than OPTIMAL means that the numbers are not to be used."""
@@ -64,6 +71,12 @@ class CheckedSolver:
             require_valid(qp)
         except SolverError:
             return failed(qp, Status.INVALID_DATA)
+        if self._scaling is None:
+            self._scaling = equilibrate(qp)
+            self._sizes = magnitudes(self._scaling.scaled(qp))
+        return self._scaling.original(self._solve(self._scaling.scaled(qp)))
+
+    def _solve(self, qp: QP) -> QPSolution:
         if self._last is not None:
             solution = self._last.solve(qp)
             if self._holds(qp, solution):
@@ -73,7 +86,7 @@ class CheckedSolver:
         if found is not None:
             return found
         # a linear program tells an infeasible program from a failing solver before slower solvers try their luck
-        if least_violation(qp) > self.tolerance:
+        if self._violated(qp):
             self.counts.failed += 1
             return failed(qp, Status.PRIMAL_INFEASIBLE)
         found = self._by_fallback(qp)
@@ -81,6 +94,13 @@ class CheckedSolver:
             return found
         self.counts.failed += 1
         return failed(qp, Status.DUAL_INFEASIBLE if falls_forever(qp) else Status.SOLVER_FAILED)
+
+    def _violated(self, qp: QP) -> bool:
+        """Whether the constraints contradict each other; asked once for programs that differ in g only."""
+        constraints = np.concatenate([qp.b, qp.lower, qp.upper])
+        if self._verdict is None or not np.array_equal(self._verdict[0], constraints):
+            self._verdict = constraints, least_violation(qp) > _VIOLATED
+        return self._verdict[1]
 
     def _by_backend(self, qp: QP) -> QPSolution | None:
         was_warm = self._primary.warm
@@ -121,16 +141,19 @@ class CheckedSolver:
         return None
 
     def _holds(self, qp: QP, solution: QPSolution) -> bool:
-        return kkt_residuals(qp, solution).worst <= self.tolerance
+        return kkt_residuals(qp, solution, self._sizes).worst <= self.tolerance
 
 
 def least_violation(qp: QP) -> float:
-    """The smallest t such that A x = b, lower - t <= C x <= upper + t has a solution; infinite if A x = b has none.
+    """The smallest t such that A x = b, lower - t s <= C x <= upper + t s has a solution, s the largest bound or b.
 
-    A linear program (HiGHS), independent of the quadratic solvers.
+    A linear program (HiGHS), independent of the quadratic solvers. Infinite if A x = b has no solution at all; NaN
+    where HiGHS does not know.
     """
     v = len(qp.g)
     above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
+    data = np.concatenate([qp.upper[above], -qp.lower[below]])
+    size = max(float(np.abs(data).max(initial=0.0)), float(np.abs(qp.b).max(initial=0.0))) or 1.0
     C = sparse.csc_array(qp.C)
     G = sparse.vstack([C[above], -C[below]])
     slack = sparse.csc_array(-np.ones((G.shape[0], 1)))
@@ -138,12 +161,13 @@ def least_violation(qp: QP) -> float:
     answer = linprog(
         np.append(np.zeros(v), 1.0),
         A_ub=sparse.hstack([G, slack]) if G.shape[0] else None,
-        b_ub=np.concatenate([qp.upper[above], -qp.lower[below]]) if G.shape[0] else None,
+        b_ub=data / size if G.shape[0] else None,
         bounds=[(None, None)] * v + [(0.0, None)],
         A_eq=A if len(qp.b) else None,
-        b_eq=qp.b if len(qp.b) else None,
+        b_eq=qp.b / size if len(qp.b) else None,
     )
-    return float(answer.fun) if answer.status == 0 else float("inf")
+    verdicts = {_SOLVED: answer.fun, _INFEASIBLE: np.inf}
+    return float(verdicts.get(answer.status, np.nan))
 
 
 def falls_forever(qp: QP) -> bool:
@@ -159,7 +183,7 @@ def falls_forever(qp: QP) -> bool:
         b_eq=np.append(np.zeros(flat.shape[0] - 1), -1.0),
         bounds=(None, None),
     )
-    return bool(answer.status == 0)
+    return bool(answer.status == _SOLVED)
 
 
 def require_installed(name: str) -> None:

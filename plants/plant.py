@@ -266,7 +266,11 @@ class Plant:
         cost = np.array([states[own].sum() + inputs[held].sum() for own, held in shares])
         if self.extra_stage_cost is None:
             return cost
-        return cost + self.extra_stage_cost(x, u, setpoint, np.zeros(len(self.disturbance_names)) if d is None else d)
+        told = np.zeros(len(self.disturbance_names)) if d is None else d
+        extra = np.asarray(self.extra_stage_cost(x, u, setpoint, told))
+        if extra.shape != cost.shape:
+            raise PlantError(f"extra_stage_cost has shape {extra.shape}, expected {cost.shape}: one number an agent")
+        return cost + extra
 
     def bind(self, base: int, seed: np.random.SeedSequence) -> Exogenous:
         """Disturbances and set points on a clock of `base` ticks per second; the seed is for their noise."""

@@ -130,6 +130,9 @@ def _first_error(
         else:
             message = f"{dotted(path)} {_in_words(kind, item['msg'])}, got {shorten(value)}"
         found.setdefault(path, []).append(message)
+    # A table that may also be a word: what is wrong inside it says more than that it is no such word.
+    above = {path[:depth] for path in found for depth in range(len(path))}
+    found = {path: messages for path, messages in found.items() if path not in above}
     path, messages = next(iter(found.items()))
     if len(messages) > 1:  # a key that may be one thing or another, and is neither
         first, *others = messages
@@ -175,6 +178,8 @@ def _in_words(kind: str, message: str) -> str:
             return "must be a table"
         case "tuple_type" | "list_type":
             return "must be a list"
+        case "too_short" | "too_long":  # the lists of experiment files are limits
+            return "must be a list of a lower and an upper limit"
         case "string_pattern_mismatch":
             return "must be a name of letters, digits and underscores"
         case "string_too_short":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.cosim.missing import missing
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.cosim.trace import ControllerTrace
@@ -46,8 +47,5 @@ def last_numbers(trace: "ControllerTrace", field: str) -> Array | None:
 
 
 def _with_gaps(values: NDArray[Any]) -> Array:
-    """As floats; the least value of a signed integer type stands for a value that was left out."""
-    found = values.astype(np.float64)
-    if values.dtype.kind == "i":
-        found[values == np.iinfo(values.dtype).min] = np.nan
-    return found
+    """As floats, with NaN for what was left out."""
+    return np.where(values == missing(values.dtype), np.nan, values.astype(np.float64))

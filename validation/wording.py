@@ -94,8 +94,8 @@ def _controller_rows(controller: ControllerSummary) -> list[Row]:
             Row("difference to central", _spread(controller.central_difference, _short), "largest |u − u central|")
         )
     if controller.agreement and controller.agreement.doubtful_samples:
-        count = f"{controller.agreement.doubtful_samples} of {controller.samples}"
-        rows.append(Row("not converged", count, _how_far_apart(controller.agreement)))
+        share = f"{controller.agreement.doubtful_samples} of {controller.samples}"
+        rows.append(Row("not converged", share, _how_far_apart(controller.agreement)))
     for name, count in controller.statuses.items():
         rows.append(Row(f"status {name}", str(count), Status[name.upper()].message))
     for name, count in controller.culprits.items():

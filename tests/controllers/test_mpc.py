@@ -170,7 +170,7 @@ def test_the_rate_limit_counts_from_the_applied_input() -> None:
             r"disturbance has shape \(2, 1\), expected \(6, 1\)",
         ),
         (lambda mpc: mpc.evaluate([1.0, 0.0], setpoint=([0.0], [0.0, 0.0])), "state set point has shape"),
-        (lambda mpc: CentralizedMPC(mpc.problem, 0.0), "sample_time must be positive, got 0.0"),
+        (lambda mpc: CentralizedMPC(mpc.problem, 0.0), "sample_time must be a positive number of seconds, got 0.0"),
         (lambda mpc: Signals.of_names(mpc.problem, states=[["a"], ["a"]]), "stands twice"),
         (lambda mpc: Signals.of_names(mpc.problem, states=[["a"], ["b", "c"]]), r"need \[1, 1\] names, got \[1, 2\]"),
     ],

@@ -27,7 +27,7 @@ def nothing_ahead(plant: int, tick: int) -> Array:
     raise AssertionError("no preview was asked for")
 
 
-BOARD = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
+BOARD = np.array([0.0, 10.0, 20.0, -1.0, 40.0])
 
 
 def test_a_block_is_told_what_its_cells_say(make_block: Make) -> None:
@@ -41,7 +41,8 @@ def test_a_block_is_told_what_its_cells_say(make_block: Make) -> None:
         and applied.tolist() == [40.0]
         and cost.tolist() == [0.0, 0.0]
     )
-    assert board.tolist() == [0.0, 10.0, 20.0, 30.0, 40.0][:3] + [30.0, 40.0]
+    # 10 + 20, at once on the board.
+    assert board.tolist() == [0.0, 10.0, 20.0, 30.0, 40.0]
     assert step.output.tolist() == [30.0] and state.count == 1 and state.inner == 1
     assert [t for t in range(10) if runner.due(t)] == [1, 4, 7] and runner.next_event(4, state) == 7
 
@@ -73,7 +74,7 @@ def test_delayed_outputs_arrive_in_order(make_block: Make) -> None:
         if runner.due(tick):
             state, _ = runner.step(board, tick, state, nothing_ahead)
         shown.append(float(board[3]))
-    assert shown == [30.0] * 4 + [1.0] * 3 + [2.0] * 3 + [3.0] * 2
+    assert shown == [-1.0] * 4 + [1.0] * 3 + [2.0] * 3 + [3.0] * 2
     assert [due for due, _ in state.pending] == [14] and runner.next_event(12, state) == 13
 
 

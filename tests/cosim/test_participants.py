@@ -70,7 +70,9 @@ def test_who_is_no_plant_or_block_is_named(plant: Plant) -> None:
     "options", [{"sample_time": 0.0}, {"sample_time": -1.0}, {"offset": -0.5}, {"delay": -1}, {"preview": -1}]
 )
 def test_times_out_of_range_are_refused(plant: Plant, make_block: Make, options: dict[str, Any]) -> None:
-    with pytest.raises(ClockError, match="sample time .* must be positive"):
+    ((what, value),) = options.items()
+    expected = rf"^block: its {what.replace('_', ' ')} must (be positive|not be negative), got {value}( s)?$"
+    with pytest.raises(ClockError, match=expected):
         Participants.of(plant, make_block("x0", "u0", lambda k, y: y, **options), 1)
 
 
@@ -78,6 +80,29 @@ def test_times_out_of_range_are_refused(plant: Plant, make_block: Make, options:
 def test_a_run_ends_after_it_begins(plant: Plant, t_end: float) -> None:
     with pytest.raises(ClockError, match=f"t_end must be positive, got {t_end}"):
         Participants.of(plant, (), t_end)
+
+
+def test_an_end_that_is_no_simple_fraction_is_named_alone(plant: Plant, make_block: Make) -> None:
+    with pytest.raises(ClockError, match=r"^t_end: 3\.14159\d* s is no simple fraction") as caught:
+        Participants.of(plant, make_block("x0", "u0", lambda k, y: y, 1 / 3), math.pi)
+    assert "block" not in str(caught.value)
+
+
+def test_a_system_is_to_be_wrapped_and_a_class_to_be_called(plant: Plant) -> None:
+    with pytest.raises(WiringError, match=r"^'plant' \(StateSpace\) is a system, not a plant: wrap it, as in Plant\("):
+        Participants.of(plant.system, (), 1)
+    with pytest.raises(WiringError, match=r"^Plain is a class, not a block: make one, as in Plain\(\.\.\.\)$"):
+        Participants.of(plant, Plain, 1)
+    with pytest.raises(WiringError, match=r"^Plant is a class, not a plant: make one"):
+        Participants.of(Plant, (), 1)
+
+
+@pytest.mark.parametrize("what", ["inputs", "outputs"])
+def test_a_text_is_not_a_list_of_names(plant: Plant, what: str) -> None:
+    block = Plain()
+    setattr(block, what, "pv")
+    with pytest.raises(WiringError, match=rf"^plain: its {what} must be names, got the text 'pv': write \('pv',\)$"):
+        Participants.of(plant, block, 1)
 
 
 def test_incommensurate_sample_times_are_both_named(plant: Plant, make_block: Make) -> None:

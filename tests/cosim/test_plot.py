@@ -82,7 +82,8 @@ def test_the_picture_has_states_set_points_limits_and_failures(run: Run) -> None
     figure = run.plot()
     assert isinstance(figure, Figure)
     drawn = {ax.get_title(loc="left"): ax for ax in figure.axes if ax.get_visible()}
-    assert list(drawn) == ["dtheta [rad]", "domega [rad/s]", "dPm [p.u.]", "dPv [p.u.]", "dPref [p.u.]", "dPL [p.u.]"]
+    # Panels follow each other down the columns; matplotlib lists them along the rows.
+    assert list(drawn) == ["dtheta [rad]", "dPv [p.u.]", "domega [rad/s]", "dPref [p.u.]", "dPm [p.u.]", "dPL [p.u.]"]
     dense = run.dense
     assert dense is not None
     first = next(line for line in drawn["dtheta [rad]"].lines if line.get_label() == "1")

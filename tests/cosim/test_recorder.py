@@ -1,5 +1,6 @@
 """The log round trip: what goes in comes out, bit for bit."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.block import Field
 from dmpcrl_ctrl.cosim import recorder as module
 from dmpcrl_ctrl.cosim import simulate
@@ -51,86 +53,89 @@ def same(found: NDArray[Any], written: NDArray[Any]) -> bool:
     return found.dtype == written.dtype and found.shape == written.shape and found.tobytes() == written.tobytes()
 
 
-@settings(max_examples=200)
-@given(st.data())
-def test_what_is_written_is_read_back_bit_for_bit(make_plant: Make, make_block: Make, data: st.DataObject) -> None:
-    plant = make_plant(np.zeros((2, 2)), [[1.0], [1.0]], name=data.draw(names, "plant"), signals="p q; u; y z")
-    blocks = [
-        TimedBlock(
-            make_block("", "", lambda k, y: y),
-            name,
-            data.draw(signals),
-            data.draw(signals),
-            Schedule(1),
-            fields=data.draw(fields()),
-        )
-        for name in data.draw(st.lists(names.map("block ".__add__), max_size=2, unique=True))
+@st.composite
+def blocks(draw: st.DrawFn) -> list[TimedBlock]:
+    """Blocks with any names, signals and fields; what they would do does not matter."""
+    own = draw(st.lists(names.map("block ".__add__), max_size=2, unique=True))
+    return [
+        TimedBlock(Silent(), name, draw(signals), draw(signals), Schedule(1), fields=draw(fields())) for name in own
     ]
-    who = Participants((plant,), tuple(blocks), Clock(1), 10)
-    layout = layout_of(who, 0, dense=True)
+
+
+class Silent:
+    sample_time = 1.0
+    inputs = outputs = ()
+
+    def init(self, seed: int) -> None: ...
+
+    def step(self, state: None, tick: int, measurement: Array, applied: Array, cost: Array) -> Any:
+        return None, [], {}
+
+
+class Bits:
+    """Arrays of any bit patterns: subnormal numbers, infinities, NaN with a payload."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, shape: tuple[int, ...], dtype: str = "f8") -> NDArray[Any]:
+        return np.frombuffer(self.rng.bytes(np.dtype(dtype).itemsize * math.prod(shape)), dtype).reshape(shape)
+
+
+def repeated(table: NDArray[Any], due: NDArray[np.bool_], before: Any) -> NDArray[Any]:
+    """Row k of the answer: the last row of `table` up to k where it was due, `before` where there is none."""
+    last = np.maximum.accumulate(np.where(due, np.arange(len(due)), -1))
+    answer = table[np.maximum(last, 0)]
+    answer[last < 0] = before
+    return answer
+
+
+SIZES = {"state": 2, "output": 2, "input": 1, "disturbance": 0, "setpoint": 3, "cost": 1}
+
+
+@settings(max_examples=200)
+@given(names, blocks(), st.sampled_from([0, 1, 2, 3, 50, 255, 256, 257, 600]), st.integers(0, 2**32 - 1))
+def test_what_is_written_is_read_back_bit_for_bit(
+    make_plant: Make, name: str, blocks: list[TimedBlock], samples: int, seed: int
+) -> None:
+    plant = make_plant(np.zeros((2, 2)), [[1.0], [1.0]], name=f"plant {name}", signals="p q; u; y z")
+    layout = layout_of(Participants((plant,), tuple(blocks), Clock(1), 10), 0, dense=True)
     writer = LogWriter(None, layout)
     recorder = Recorder(writer, layout, blocks)
-    samples = data.draw(st.sampled_from([0, 1, 2, 255, 256, 257, 600]), "samples")
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), "seed"))
-
-    def bits(shape: tuple[int, ...], dtype: str = "f8") -> NDArray[Any]:
-        """Any bit pattern: subnormal numbers, infinities, NaN with payload."""
-        return np.frombuffer(rng.bytes(np.dtype(dtype).itemsize * int(np.prod(shape))), dtype).reshape(shape)
-
-    sizes = {"state": 2, "output": 2, "input": 1, "disturbance": 0, "setpoint": 3, "cost": 1}
-    written: dict[str, list[Any]] = {what: [] for what in ("time", "dense", *sizes)}
-    seen: list[dict[str, list[Any]]] = [{} for _ in blocks]
-    last: list[dict[str, Any]] = [
-        {"input": np.full(len(b.inputs), np.nan), "output": np.zeros(len(b.outputs)), "due": False}
-        | {f.name: np.full(f.shape, missing(np.dtype(f.dtype)), f.dtype) for f in b.fields}
-        for b in blocks
-    ]
-    for _ in range(samples + 1):
-        values = {what: bits((size,)) for what, size in sizes.items()}
-        steps = {}
-        for number, block in enumerate(blocks):
-            last[number] = {**last[number], "due": False}
-            if rng.random() < 0.7:
-                record = {f.name: bits(f.shape, f.dtype) for f in block.fields}
-                steps[number] = Step(bits((len(block.inputs),)), bits((len(block.outputs),)), record)
-                last[number] = {
-                    "input": steps[number].measurement,
-                    "output": steps[number].output,
-                    "due": True,
-                    **record,
-                }
-        time = float(rng.random())
-        end = len(written["time"]) == samples
-        recorder.put(Row(time=time, steps=steps, **values), last=end)
-        recorder.put_dense(time + 1.0, values["state"])
-        written["time"].append(time)
-        for what, value in values.items():
-            written[what].append(value)
-        if not end:
-            for kept, now in zip(seen, last, strict=True):
-                for name, value in now.items():
-                    kept.setdefault(name, []).append(value)
+    bits = Bits(seed)
+    time, plant_rows = np.sort(bits.rng.random(samples + 1)), {k: bits((samples + 1, n)) for k, n in SIZES.items()}
+    due = bits.rng.random((len(blocks), samples + 1)) < 0.7
+    told = [(bits((samples + 1, len(b.inputs))), bits((samples + 1, len(b.outputs)))) for b in blocks]
+    records = [{f.name: bits((samples + 1, *f.shape), f.dtype) for f in block.fields} for block in blocks]
+    for k in range(samples + 1):
+        steps = {
+            n: Step(told[n][0][k], told[n][1][k], {name: table[k] for name, table in records[n].items()})
+            for n in range(len(blocks))
+            if due[n, k]
+        }
+        recorder.put(
+            Row(float(time[k]), **{what: t[k] for what, t in plant_rows.items()}, steps=steps), last=k == samples
+        )
+        recorder.put_dense(float(time[k]) + 1.0, plant_rows["state"][k])
     recorder.close()
+
     run = Run(LogReader(writer.file))
-    assert run.samples == samples
-    for what, size in sizes.items():
-        rows = samples + (what in ("state", "output"))
-        assert same(getattr(run, what), np.array(written[what][:rows], float).reshape(rows, size))
-    assert same(run.time, np.array(written["time"]))
-    assert run.dense is not None and same(run.dense[0], np.array(written["time"]) + 1.0)
-    assert same(run.dense[1], np.array(written["state"]))
-    assert run.plants == (plant.name,) and run.state_names == ("p", "q")
+    assert run.samples == samples and run.plants == (plant.name,) and run.state_names == ("p", "q")
+    assert same(run.time, time) and run.dense is not None and same(run.dense[0], time + 1.0)
+    for what, table in plant_rows.items():
+        assert same(getattr(run, what), table if what in ("state", "output") else table[:-1])
+    assert same(run.dense[1], plant_rows["state"])
     assert list(run.controllers) == sorted(block.name for block in blocks)
-    for block, kept in zip(blocks, seen, strict=True):
+    for block, turn, (seen, sent), record in zip(blocks, due[:, :samples], told, records, strict=True):
         trace = run.controllers[block.name]
         assert (trace.input_names, trace.output_names) == (block.inputs, block.outputs)
-        for name, width in (("input", len(block.inputs)), ("output", len(block.outputs))):
-            assert same(getattr(trace, name), np.array(kept.get(name, []), float).reshape(samples, width))
-        assert trace.due.tolist() == kept.get("due", [])
-        for field in block.fields:
-            if 0 not in field.shape:
-                expected = np.array(kept.get(field.name, []), field.dtype).reshape(samples, *field.shape)
-                assert same(trace[field.name], expected) and trace.unit(field.name) == field.unit
+        assert same(trace.due, turn)
+        assert same(trace.input, repeated(seen[:-1], turn, np.nan)) and same(
+            trace.output, repeated(sent[:-1], turn, 0.0)
+        )
+        for field in (field for field in block.fields if 0 not in field.shape):
+            assert same(trace[field.name], repeated(record[field.name][:-1], turn, missing(np.dtype(field.dtype))))
+            assert trace.unit(field.name) == field.unit
 
 
 def row(time: float) -> Row:

@@ -115,17 +115,17 @@ def test_a_run_without_experiment_is_called_by_who_took_part(make_plant: Make, m
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ((Field("input"),), "cannot be called 'input'"),
+        ((Field("input"),), "no agent, can be called 'input'"),
         ((Field("a//b"),), "field 'a//b': .*called ''"),
         ((Field("../x"),), r"field '../x': .*called '\.\.'"),
-        ((Field("a\0b"),), "cannot be called"),
+        ((Field("a\0b"),), "no agent, can be called"),
         (
             (Field("plan/sample"),),
             "block: field 'plan/sample': nothing in a log, and so no agent, can be called 'sample'",
         ),
         ((Field("dual/time"),), "block: field 'dual/time': .*no agent, can be called 'time'"),
         ((Field("plan/."),), r"block: field 'plan/\.': .*no agent, can be called '\.'"),
-        ((Field("model/a"),), "cannot be called 'model'"),
+        ((Field("model/a"),), "no agent, can be called 'model'"),
         ((Field("a"), Field("a")), "'a' stands twice"),
         ((Field("a"), Field("a/b")), "'a' stands twice, or is also the group"),
         ((Field("a", dtype="O"),), "type 'O', expected f4"),

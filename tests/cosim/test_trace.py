@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.block import Field
 from dmpcrl_ctrl.cosim import ControllerTrace, simulate
 from dmpcrl_ctrl.errors import LogError
@@ -13,7 +14,10 @@ Make = Callable[..., Any]
 @pytest.fixture
 def trace(make_plant: Make, make_block: Make) -> ControllerTrace:
     fields = (Field("value", unit="J"), Field("plan/agent", (2,)), Field("name", dtype="i4"))
-    law = lambda k, y: (-y, {"value": 1.0 * k, "plan/agent": [k, k + 1], "name": k})  # noqa: E731
+
+    def law(k: int, y: Array) -> Any:
+        return -y, {"value": 1.0 * k, "plan/agent": [k, k + 1], "name": k}
+
     block = make_block("x0", "u0", law, "1/4", name="pid", fields=fields, offset=0.5, delay=0.125)
     run = simulate(make_plant(0.0, 1.0), block, t_end=2)
     controllers: dict[str, ControllerTrace] = dict(run.controllers)

@@ -107,6 +107,56 @@ def test_the_last_active_rows_solve_the_next_program_exactly_until_they_change()
     assert (solver.counts.unchanged, solver.counts.solved) == (1, 2)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_bound_that_has_become_inactive_is_let_go_beside_large_multipliers(backend: str) -> None:
+    """x_1 <= 1 is active at first; then x_1 = 0.995, while x_0 has a multiplier of 1e7."""
+    program = qp(np.eye(2), [-1e7, -2.0], [], [], np.eye(2), [-INF, -INF], [0.0, 1.0])
+    solver = CheckedSolver(backend)
+    assert solver.solve(program).x == pytest.approx([0.0, 1.0])
+    assert solver.solve(replace(program, g=np.array([-1e7, -0.995]))).x == pytest.approx([0.0, 0.995], abs=1e-9)
+
+
+@pytest.mark.parametrize("price", [5e2, 1e4, 1e6])
+@pytest.mark.parametrize("r", [1.0, 1e-2, 1e-4])
+def test_the_price_of_a_bound_that_is_far_away_changes_nothing(price: float, r: float) -> None:
+    """min r u^2 + g u + price sigma, |x| <= 100 + sigma with x = u: u = -g / 2r inside |u| <= 1."""
+    C = [[1, 1], [1, -1], [0, 1], [1, 0]]
+    solver = CheckedSolver()
+    for u in (1.0, 0.5, -0.3, -1.0, -0.0225):
+        program = qp(np.diag([2 * r, 0.0]), [-2 * r * u, price], [], [], C, [-100, -INF, 0, -1], [INF, 100, INF, 1])
+        assert solver.solve(program).x == pytest.approx([u, 0.0], abs=1e-8)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("cost", [1e-12, 1e-6, 1e6])
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1e8])
+def test_units_of_cost_and_variables_change_nothing(backend: str, cost: float, unit: float) -> None:
+    plain = qp(
+        np.diag([1.0, 2.0, 0.0]),
+        [-3.0, 1.0, 5.0],
+        [[1.0, 1.0, 0.0]],
+        [0.5],
+        [[1, 0, -1], [0, 0, 1]],
+        [-INF, 0],
+        [0.7, INF],
+    )
+    d = np.array([unit, 1.0, 1.0])
+    e = np.array([1.0 / unit])
+    other = replace(
+        plain,
+        H=cost * plain.H / d / d[:, None],
+        g=cost * plain.g / d,
+        A=e[:, None] * plain.A / d,
+        b=e * plain.b,
+        C=plain.C / d,
+    )
+    mine, theirs = CheckedSolver(backend).solve(plain), CheckedSolver(backend).solve(other)
+    assert mine.status is theirs.status is Status.OPTIMAL
+    assert theirs.x / d == pytest.approx(mine.x, rel=1e-7)
+    assert theirs.upper_dual / cost == pytest.approx(mine.upper_dual, rel=1e-6, abs=1e-9)
+    assert theirs.equality_dual * e / cost == pytest.approx(mine.equality_dual, rel=1e-6)
+
+
 class Liar:
     """A solver that calls everything infeasible, or solved at a point that is not."""
 
@@ -141,8 +191,8 @@ def test_where_every_solver_fails_a_feasible_program_is_not_called_infeasible(mo
 
 
 def test_least_violation_is_the_distance_that_bounds_lack() -> None:
-    assert least_violation(INFEASIBLE["bound against equality"]) == pytest.approx(1.0)
-    assert least_violation(INFEASIBLE["by a little"]) == pytest.approx(1e-4)
+    assert least_violation(INFEASIBLE["bound against equality"]) == pytest.approx(1.0 / 4.0)
+    assert least_violation(INFEASIBLE["by a little"]) == pytest.approx(1e-4, rel=1e-3)
     assert least_violation(INFEASIBLE["contradicting equalities"]) == INF
     assert least_violation(SOLVED["soft bound"][0]) == 0.0
 

@@ -60,6 +60,34 @@ def test_the_plant_and_the_controller_of_every_example_can_be_built(path: Path) 
     assert controller.sample_time == experiment.controller.sample_time
 
 
+def test_tables_by_signal_name_are_kept_in_the_text_of_the_experiment() -> None:
+    sets = ["plant.input_limits={dPref_1=0.2, dPref_2=[-0.1, 0.3]}", "plant.initial_state.dtheta_1=0.05"]
+    experiment = parse_experiment(TEXT, "e.toml", [Override.read(text) for text in (*sets, "plant.Q={domega_1=2}")])
+    assert isinstance(experiment.plant, PowerNetwork)
+    assert experiment.plant.input_limits == {"dPref_1": 0.2, "dPref_2": [-0.1, 0.3]}
+    assert parse_experiment(experiment_text(experiment), "again") == experiment
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("plant.initial_state={dtheta_1=nan}", "--set plant.initial_state: plant.initial_state.dtheta_1 must be a fin"),
+        ("plant.initial_state=[1.0]", "--set plant.initial_state: plant.initial_state must be a table, got a list"),
+        ("plant.Q={dtheta_1=-1.0}", "--set plant.Q: plant.Q.dtheta_1 must be greater than or equal to 0, got -1.0"),
+        ("plant.rate_limits={dPref_1=0}", "--set plant.rate_limits: plant.rate_limits.dPref_1 must be greater than 0"),
+        (
+            "plant.input_limits={dPref_1=[1.0]}",
+            "--set plant.input_limits: plant.input_limits.dPref_1 must be a valid number or a list of a lower and an "
+            "upper limit, got a list",
+        ),
+        ('plant.input_limits="none"', "--set plant.input_limits: plant.input_limits must be 'hycon2' or 'learning'"),
+        ("controller.averaging_rounds=-1", "--set controller.averaging_rounds: controller.averaging_rounds must be gr"),
+    ],
+)
+def test_a_fault_in_such_a_table_is_named(setting: str, message: str) -> None:
+    assert fault(TEXT, setting).startswith(message)
+
+
 def test_set_changes_one_key_and_makes_tables() -> None:
     sets = [Override.read(text) for text in ("plant.scenario=2", "observer.process_noise=0.5", "simulation.seed = 7")]
     experiment = parse_experiment(TEXT, "e.toml", sets)

@@ -20,6 +20,11 @@ class Trace(dict[str, Any]):
 
     name = "mpc"
     sample_time = 1.0
+    output_names = ("u",)
+
+    def flags(self, field: str) -> dict[int, str]:
+        kinds: dict[str, type[Status] | type[Applied]] = {"status": Status, "applied_kind": Applied}
+        return {int(member): member.name.lower() for member in kinds.get(field, ())}
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -31,7 +36,7 @@ class Trace(dict[str, Any]):
 
 
 def hand_made(**changes: Any) -> Run:
-    """Four samples of two states and one input; the second state leaves its limits twice."""
+    """Four rows of two states and one input, three of them samples; the second state leaves its limits at two rows."""
     status = np.array([Status.OPTIMAL, Status.IDLE, Status.PRIMAL_INFEASIBLE, Status.MAX_ITERATIONS])
     residual = np.array([[1.0, 0.1, np.nan], [np.nan] * 3, [9.0, 8.0, 7.0], [1.0, 0.5, 0.25]])
     trace = Trace(
@@ -48,6 +53,7 @@ def hand_made(**changes: Any) -> Run:
     run = SimpleNamespace(
         time=np.array([0.0, 1.0, 2.0, 3.0, 4.0]),
         violations=np.array([[0.0, 0.0], [0.0, 0.5], [0.0, 1e-9], [0.0, 1.0], [0.0, 0.0]]),
+        plants=("pair",),
         agent_names=("left", "right"),
         state_limits=np.array([[-np.inf, np.inf], [-1.0, 1.0]]),
         state_names=("a", "b"),
@@ -68,18 +74,22 @@ def summary() -> Summary:
 
 
 def test_cost_is_summed_over_samples_and_agents(summary: Summary) -> None:
-    assert summary.total_cost == 36.0
-    assert summary.mean_cost == 9.0
-    assert summary.agent_cost == {"left": 16.0, "right": 20.0}
+    assert summary.samples == 3  # the controller was idle at the second row
+    assert summary.total_cost == 29.0
+    assert summary.mean_cost == 29.0 / 3.0
+    assert summary.agent_cost == {"left": 13.0, "right": 16.0}
 
 
 def test_violations_count_instants_and_the_worst_and_spare_solver_tolerance(summary: Summary) -> None:
-    assert summary.violated_samples == 2
+    assert summary.violated_samples == 1
     assert set(summary.violations) == {"b"}
-    assert summary.violations["b"].samples == 2
+    assert summary.violations["b"].samples == 1
     assert summary.violations["b"].worst == 1.0
     assert summary.limited_states == 1
-    assert summary.saturated == {"u": 2}
+    assert summary.saturated == {"u": 1}
+    always = Trace({"status": np.array([Status.OPTIMAL] * 4)})
+    found = summarise(hand_made(controllers={"mpc": always}))
+    assert (found.violated_samples, found.violations["b"].samples, found.saturated) == (2, 2, {"u": 2})
 
 
 def test_rows_at_which_a_controller_was_idle_do_not_count(summary: Summary) -> None:

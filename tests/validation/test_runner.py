@@ -1,15 +1,18 @@
 """A run's folder: complete or not there, never written over by accident."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dmpcrl_ctrl.controllers import DistributedMPC, Signals
 from dmpcrl_ctrl.cosim import open_log
-from dmpcrl_ctrl.errors import ExperimentError, LogError, SimulationError
+from dmpcrl_ctrl.errors import DmpcrlError, ExperimentError, LogError, SimulationError
+from dmpcrl_ctrl.model import MPCProblem
 from dmpcrl_ctrl.validation import runner
-from dmpcrl_ctrl.validation.experiment import parse_experiment
-from dmpcrl_ctrl.validation.runner import command_line, execute, prepare, write_whole
+from dmpcrl_ctrl.validation.experiment import Override, parse_experiment
+from dmpcrl_ctrl.validation.runner import command_line, execute, facts, prepare, write_whole
 from dmpcrl_ctrl.validation.sections import Experiment
 from tests.validation.conftest import EXPERIMENT, ShortRun
 
@@ -58,6 +61,56 @@ def test_a_folder_with_other_things_in_it_is_used_and_kept(tmp_path: Path, exper
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     execute(prepare(experiment, tmp_path))
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("controller.delay=0.1234567890123", "delay"),
+        ('controller.name="power_network"', "two plants or blocks are called 'power_network'"),
+        ('controller={kind="lqr", name="observer"}', "two plants or blocks are called 'observer'"),
+    ],
+)
+def test_a_loop_that_cannot_be_built_touches_nothing(tmp_path: Path, setting: str, message: str) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    for name in ("run.h5", "summary.json", "report.html"):
+        (old / name).write_text(name, encoding="utf-8")
+    sets = [Override.read(setting), Override.read("observer.process_noise=1.0")]
+    experiment = parse_experiment(EXPERIMENT, "short.toml", sets)
+    for folder in (old, tmp_path / "new"):
+        with pytest.raises(DmpcrlError, match=message):
+            prepare(experiment, folder, overwrite=True)
+    assert {path.name: path.read_text(encoding="utf-8") for path in old.iterdir()} == {
+        name: name for name in ("run.h5", "summary.json", "report.html")
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("areas", "kind", "words"),
+    [
+        (1, "distributed_mpc", "1 agent, 4 states, 1 inputs · distributed_mpc of 1 agent, horizon 5"),
+        (3, "distributed_mpc", "3 agents, 12 states, 3 inputs · distributed_mpc of 3 agents, horizon 5"),
+        (3, "centralized_mpc", "3 agents, 12 states, 3 inputs · centralized_mpc, horizon 5"),
+    ],
+)
+def test_the_facts_count_the_agents_of_plant_and_controller(tmp_path: Path, areas: int, kind: str, words: str) -> None:
+    text = f"""
+    title = "facts"
+    plant = {{ kind = "random_power_network", areas = {areas} }}
+    controller = {{ kind = "{kind}", horizon = 5 }}
+    simulation = {{ t_end = 2.0 }}
+    """
+    assert words in facts(prepare(parse_experiment(text, "e.toml"), tmp_path / "out"))
+
+
+def test_the_whole_plant_as_one_agent_is_one_agent(tmp_path: Path, experiment: Experiment) -> None:
+    prepared = prepare(experiment, tmp_path / "out")
+    models = prepared.plant.local_models(1.0, hold="network")
+    problem = MPCProblem(models.models, 5, 1.0, models.names)
+    whole = DistributedMPC(problem, 1.0, Signals.of_plant(prepared.plant, models))
+    assert "4 agents, 16 states, 4 inputs · distributed_mpc of 1 agent, " in facts(replace(prepared, blocks=(whole,)))
 
 
 def test_overwrite_replaces_the_run(tmp_path: Path, experiment: Experiment) -> None:

@@ -1,5 +1,9 @@
 """Sections: no type is guessed at, every kind builds what it names."""
 
+import tomllib
+from typing import get_args
+
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -52,6 +56,54 @@ def test_the_settings_of_admm_reach_the_controller() -> None:
     assert block.admm == ADMMOptions(iterations=7, penalty=3.0, relaxation=1.5, warm_start=False)
     assert block.name == "agents"
     assert block.delay == 0.25
+
+
+def test_input_limits_can_be_named_one_by_one() -> None:
+    limits: dict[str, float | list[float]] = {"dPref_2": 0.1, "dPref_3": [-0.2, 0.4]}
+    plant = PowerNetwork(kind="power_network", input_limits=limits).build()
+    assert plant.input_limits.tolist() == [[-0.5, 0.5], [-0.1, 0.1], [-0.2, 0.4], [-0.55, 0.55]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "control"),
+    [
+        ('{kind="power_network", ', "domega_2", "dPref_2"),
+        ('{kind="random_power_network", areas=3, ', "domega_2", "dPref_2"),
+        ('{kind="chain", ', "x1_2", "u_2"),
+        ('{kind="chain", continuous=true, ', "x1_2", "u_2"),
+        ('{kind="quadruple_tank", ', "h2", "v2"),
+    ],
+)
+def test_every_plant_takes_what_is_named_by_signal(kind: str, state: str, control: str) -> None:
+    keys = f"initial_state={{{state}=0.5}}, Q={{{state}=7.0}}, R={{{control}=3}}, rate_limits={{{control}=0.25}}"
+    table = tomllib.loads(f"plant = {kind}{keys}, violation_weight={{{state}=2.5}}}}")["plant"]
+    section = next(one for one in PLANTS if get_args(one.model_fields["kind"].annotation) == (table["kind"],))
+    plant = section.model_validate(table).build()
+    k, j = plant.state_names.index(state), plant.input_names.index(control)
+    assert plant.initial_state.tolist() == [0.5 if name == state else 0.0 for name in plant.state_names]
+    x, u = np.zeros(len(plant.state_names)), np.zeros(len(plant.input_names))
+    nothing = np.zeros(len(x) + len(u))
+    x[k], u[j] = 0.5, 2.0
+    costs = [plant.stage_cost(x, u, nothing).sum(), plant.stage_cost(x, 0.0 * u, nothing).sum()]
+    outside = plant.violation(x)[k]
+    assert costs[1] == pytest.approx(7.0 * 0.25 + 2.5 * outside)
+    assert costs[0] - costs[1] == pytest.approx(3.0 * 4.0)
+    model = plant.local_models(1.0, hold="network").models[0]
+    assert model.du_max.tolist() == [0.25 if name == control else np.inf for name in plant.input_names]
+
+
+def test_one_price_for_all_violations() -> None:
+    plant = Chain(kind="chain", violation_weight=5.0).build()
+    cheap = Chain(kind="chain", violation_weight=0.0).build()
+    x, zero = np.full(6, 2.0), np.zeros(9)
+    price = plant.stage_cost(x, np.zeros(3), zero).sum() - cheap.stage_cost(x, np.zeros(3), zero).sum()
+    assert price == pytest.approx(5.0 * 6)
+
+
+def test_averaging_rounds_reach_the_controller() -> None:
+    plant = PowerNetwork(kind="power_network").build()
+    block = DistributedMpc(kind="distributed_mpc", horizon=3, averaging_rounds=170).build(plant)
+    assert isinstance(block, DistributedMPC) and block.averaging_rounds == 170
 
 
 @pytest.mark.parametrize("kind", [*PLANTS, *CONTROLLERS, Admm, Simulation])

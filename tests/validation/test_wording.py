@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dmpcrl_ctrl.validation.agreement import Agreement
 from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary, Violation
 from dmpcrl_ctrl.validation.wording import findings, number, seconds, table
 
@@ -59,6 +60,30 @@ def test_a_run_with_failures_says_why_when_whose_and_what_instead() -> None:
     ):
         assert words in said[0].text
     assert said[-1].text == "A state was outside its limits at 2 of 11 instants; worst x, by 0.25."
+
+
+def test_agents_that_are_still_apart_are_told_and_nothing_is_called_solved() -> None:
+    apart = controller(
+        statuses={"max_iterations": 10},
+        central_difference=Spread(0.1, 0.2, 0.3),
+        agreement=Agreement(doubtful_samples=4, apart=0.25, from_central=0.031),
+    )
+    said = findings(summary(apart))
+    assert [finding.tone for finding in said[:2]] == ["bad", "bad"]
+    assert said[0].text.startswith("The controller is not converged: at 4 of 10 samples")
+    assert "copies of shared states apart by up to 25 % of the largest" in said[0].text
+    assert "inputs up to 3.1 % of the smallest input range from the central ones" in said[0].text
+    assert not any("solved" in finding.text for finding in said)
+    rows = {row.label: row for row in table(summary(apart))}
+    assert rows["not converged"].value == "4 of 10"
+    calm = controller(agreement=Agreement(doubtful_samples=0, apart=1e-6, from_central=None))
+    assert [finding.tone for finding in findings(summary(calm))] == ["good", "good", "good"]
+    assert not any(row.label == "not converged" for row in table(summary(calm)))
+
+
+def test_samples_without_an_outcome_are_not_called_solved_or_failed() -> None:
+    said = findings(summary(controller(statuses={"optimal": 7})))
+    assert (said[0].text, said[0].tone) == ("The controller told the outcome of 7 of 10 samples.", "plain")
 
 
 def test_a_solve_that_takes_longer_than_a_sample_is_bad() -> None:

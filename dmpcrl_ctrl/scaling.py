@@ -1,0 +1,94 @@
+"""Units taken out of a quadratic program, so that solvers and residuals see numbers of one size.
+
+With x = D x', the rows of A and C multiplied by E and F, and the cost by c, every row and column of the optimality
+conditions has a largest entry near one (Ruiz). A cost in other currency or a state in other units then gives the same
+scaled program, and a tolerance means the same digits.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from dmpcrl_ctrl.arrays import Array, Matrix
+from dmpcrl_ctrl.qp import QP, QPSolution
+
+_PASSES = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """D, E, F as vectors and c, with the scaled matrices.
+
+    Attributes
+    ----------
+    variables, equalities, inequalities, cost
+        (v,), (e,), (c,), float.
+    H, A, C
+        c D H D, E A D, F C D.
+    """
+
+    variables: Array
+    equalities: Array
+    inequalities: Array
+    cost: float
+    H: Matrix
+    A: Matrix
+    C: Matrix
+
+    def scaled(self, qp: QP) -> QP:
+        """The program in scaled variables; its matrices must be those that the scaling was made for."""
+        return QP(
+            self.H,
+            self.cost * self.variables * qp.g,
+            self.A,
+            self.equalities * qp.b,
+            self.C,
+            self.inequalities * qp.lower,
+            self.inequalities * qp.upper,
+            self.cost * qp.constant,
+        )
+
+    def original(self, solution: QPSolution) -> QPSolution:
+        """A solution of the scaled program in the units of the original one."""
+        return replace(
+            solution,
+            x=self.variables * solution.x,
+            equality_dual=self.equalities * solution.equality_dual / self.cost,
+            lower_dual=self.inequalities * solution.lower_dual / self.cost,
+            upper_dual=self.inequalities * solution.upper_dual / self.cost,
+        )
+
+
+def equilibrate(qp: QP) -> Scaling:
+    """Find D, E, F, c for the matrices of a program."""
+    H, A, C = (abs(M) for M in (qp.H, qp.A, qp.C))
+    d, e, f = np.ones(H.shape[0]), np.ones(A.shape[0]), np.ones(C.shape[0])
+    cost = 1.0
+    for _ in range(_PASSES):
+        curvature = _column_max(H, d) * cost
+        columns = d * np.max([curvature, _column_max(A, e), _column_max(C, f)], axis=0)
+        rows_a, rows_c = e * _column_max(A.T, d), f * _column_max(C.T, d)
+        d, e, f = (v / np.sqrt(_or_one(norm)) for v, norm in ((d, columns), (e, rows_a), (f, rows_c)))
+        largest = float((d * _column_max(H, d)).max(initial=0.0))
+        cost = 1.0 / largest if largest > 0.0 else 1.0
+    return Scaling(d, e, f, cost, cost * _both(qp.H, d, d), _both(qp.A, e, d), _both(qp.C, f, d))
+
+
+def _column_max(M: Matrix, weights: Array) -> Array:
+    """(columns,): largest weighted entry of each column of a nonnegative matrix; zero where there is none."""
+    if not M.shape[0] or not M.shape[1]:
+        return np.zeros(M.shape[1])
+    if isinstance(M, np.ndarray):
+        return np.asarray((weights[:, None] * M).max(axis=0))
+    return np.asarray((sparse.diags_array(weights) @ M).max(axis=0).toarray()).ravel()
+
+
+def _both(M: Matrix, rows: Array, columns: Array) -> Matrix:
+    if isinstance(M, np.ndarray):
+        return rows[:, None] * M * columns
+    return sparse.csc_array(sparse.diags_array(rows) @ M @ sparse.diags_array(columns))
+
+
+def _or_one(norm: Array) -> Array:
+    return np.where(norm > 0.0, norm, 1.0)
