@@ -16,6 +16,7 @@ from dmpcrl_ctrl.cosim import Run, simulate
 from dmpcrl_ctrl.cosim.plot import FAILED, LIMIT, panels_of
 from dmpcrl_ctrl.errors import LogError
 from dmpcrl_ctrl.plants import power_network
+from dmpcrl_ctrl.status import Status
 
 Make = Callable[..., Any]
 
@@ -24,7 +25,7 @@ Make = Callable[..., Any]
 def run(make_block: Make) -> Run:
     """Four areas under a regulator that says that its samples 2 and 3 failed."""
     plant = power_network(1)
-    fields = (Field("status", dtype="i1"),)
+    fields = (Field("status", dtype="i1", flags={s: s.name.lower() for s in Status}),)
     block = make_block(
         "dtheta_1",
         " ".join(plant.input_names),
