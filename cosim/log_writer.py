@@ -85,9 +85,19 @@ class LogWriter:
             raise LogError(f"{self._name}: {path} cannot be written: {_line(error)}") from error
 
     def close(self) -> None:
-        """Finish the file; a log in memory stays open for its reader."""
-        if self.path is not None:
+        """Finish the file; a log in memory stays open for its reader.
+
+        Raises
+        ------
+        LogError
+            The end could not be written; the rows before it stay readable.
+        """
+        if self.path is None:
+            return
+        try:
             self.file.close()
+        except (OSError, RuntimeError) as error:
+            raise LogError(f"{self._name}: cannot be finished: {_line(error)}") from error
 
     @property
     def _name(self) -> str:

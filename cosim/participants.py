@@ -138,7 +138,8 @@ def _timed(block: Block, option: BlockOptions, clock: Clock) -> TimedBlock:
     for what, value in (("offset", offset), ("delay", delay), ("preview", option.preview)):
         if value < 0:
             raise ClockError(f"{option.name}: its {what} must not be negative, got {getattr(option, what)}")
-    for what, given in (("inputs", block.inputs), ("outputs", block.outputs)):
+    both: dict[str, Any] = {"inputs": block.inputs, "outputs": block.outputs}
+    for what, given in both.items():
         if isinstance(given, str):
             raise WiringError(f"{option.name}: its {what} must be names, got the text {given!r}: write ({given!r},)")
     names = tuple(block.inputs), tuple(block.outputs)

@@ -153,8 +153,8 @@ def _plant_variables(plants: Sequence[Plant]) -> list[Variable]:
         limits = np.vstack([plant.state_limits if kind == "state" else plant.input_limits for plant in plants])
         axes = (f"plant/{kind}_name", "plant/bound")
         unit = common([unit_of(plant, name) for plant in plants for name in _groups(plant)[kind]])
-        told = {"long_name": f"limits of the {kind}s", "units_along": f"{kind}_unit"}
-        variables.append(Variable(f"plant/{kind}_limits", axes, unit=unit, value=limits, **told))
+        path, meaning = f"plant/{kind}_limits", f"limits of the {kind}s"
+        variables.append(Variable(path, axes, "f8", unit, meaning, value=limits, units_along=f"{kind}_unit"))
     return variables
 
 

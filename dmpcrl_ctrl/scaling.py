@@ -64,14 +64,13 @@ def equilibrate(qp: QP) -> Scaling:
     """Find D, E, F, c for the matrices of a program."""
     H, A, C = (abs(M) for M in (qp.H, qp.A, qp.C))
     d, e, f = np.ones(H.shape[0]), np.ones(A.shape[0]), np.ones(C.shape[0])
-    cost = 1.0
+    cost = _inverse(_column_max(H, d))
     for _ in range(_PASSES):
         curvature = _column_max(H, d) * cost
         columns = d * np.max([curvature, _column_max(A, e), _column_max(C, f)], axis=0)
         rows_a, rows_c = e * _column_max(A.T, d), f * _column_max(C.T, d)
         d, e, f = (v / np.sqrt(_or_one(norm)) for v, norm in ((d, columns), (e, rows_a), (f, rows_c)))
-        largest = float((d * _column_max(H, d)).max(initial=0.0))
-        cost = 1.0 / largest if largest > 0.0 else 1.0
+        cost = _inverse(d * _column_max(H, d))
     return Scaling(d, e, f, cost, cost * _both(qp.H, d, d), _both(qp.A, e, d), _both(qp.C, f, d))
 
 
@@ -88,6 +87,12 @@ def _both(M: Matrix, rows: Array, columns: Array) -> Matrix:
     if isinstance(M, np.ndarray):
         return rows[:, None] * M * columns
     return sparse.csc_array(sparse.diags_array(rows) @ M @ sparse.diags_array(columns))
+
+
+def _inverse(curvatures: Array) -> float:
+    """One over the largest, or one where there is none."""
+    largest = float(curvatures.max(initial=0.0))
+    return 1.0 / largest if largest > 0.0 else 1.0
 
 
 def _or_one(norm: Array) -> Array:

@@ -41,14 +41,9 @@ WITHOUT_OWN_TEST = {
     "cosim/missing.py",
     "dmpcrl_ctrl/arrays.py",
     "dmpcrl_ctrl/averaging_weights.py",
-    "dmpcrl_ctrl/backends.py",
     "dmpcrl_ctrl/central.py",
     "dmpcrl_ctrl/errors.py",
-    "dmpcrl_ctrl/layout.py",
     "dmpcrl_ctrl/plan.py",
-    "dmpcrl_ctrl/proxqp.py",
-    "dmpcrl_ctrl/scaling.py",
-    "dmpcrl_ctrl/status.py",
 }
 
 

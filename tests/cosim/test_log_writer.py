@@ -83,3 +83,18 @@ def test_a_full_disk_is_noticed_before_it_is_written_to(tmp_path: Path, monkeypa
         writer.write("time", 25, np.zeros(5))
     writer.close()
     assert LogReader.open(tmp_path / "log.h5").array("time").size == 25
+
+
+def test_a_file_that_cannot_be_finished_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def close(self) -> None:
+            raise RuntimeError("file write failed:\n File too large")
+
+    writer = filled(tmp_path / "log.h5")
+    file = writer.file
+    monkeypatch.setattr(writer, "file", Full())
+    with pytest.raises(LogError, match=r"log\.h5: cannot be finished: file write failed: File too large$"):
+        writer.close()
+    # What was flushed is there although nobody finished the file.
+    assert LogReader.open(tmp_path / "log.h5").array("time").size == 25
+    file.close()

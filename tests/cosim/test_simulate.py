@@ -277,7 +277,8 @@ def test_options_out_of_range_are_named(plant: Plant, options: dict[str, Any], m
 
 
 def test_any_integer_is_a_seed(plant: Plant) -> None:
-    run = simulate(plant, Minimal(), t_end=1, seed=np.int64(3), dense=np.int32(2))
+    options: dict[str, Any] = {"seed": np.int64(3), "dense": np.int32(2)}
+    run = simulate(plant, Minimal(), t_end=1, **options)
     assert run.attributes["seed"] == 3 and run.dense is not None and len(run.dense[0]) == 5
 
 
@@ -286,7 +287,7 @@ def test_any_integer_is_a_seed(plant: Plant) -> None:
 )
 def test_a_step_returns_three_things(plant: Plant, answer: Any, found: str) -> None:
     block = Minimal()
-    block.step = lambda *told: answer
+    block.__dict__["step"] = lambda *told: answer
     with pytest.raises(
         SimulationError, match=rf"^t = 0 s: minimal: step must return \(state, outputs, record\), got {found}"
     ):
@@ -303,7 +304,7 @@ def test_an_extra_cost_is_one_number_an_agent(make_plant: Make, extra: Any) -> N
 
 
 def test_a_block_that_is_not_due_repeats_itself(make_plant: Make, make_block: Make) -> None:
-    status = {s: s.name.lower() for s in Status}
+    status = {int(s): s.name.lower() for s in Status}
     fields = (Field("status", dtype="i1", flags=status), Field("value"), Field("count", dtype="i4"))
     fast = make_block("x0", "u0", lambda k, y: [0.0], 0.5, name="fast")
     slow = make_block(
@@ -324,7 +325,7 @@ def test_only_the_outcome_of_a_solve_says_idle(make_plant: Make, make_block: Mak
     fields = (
         Field("status", dtype="i1", unit="bar"),
         Field("mode", dtype="i1", flags=modes),
-        Field("solve/outcome", dtype="i1", flags={s: s.name.lower() for s in Status}),
+        Field("solve/outcome", dtype="i1", flags={int(s): s.name.lower() for s in Status}),
         Field("small", dtype="u1"),
     )
     record = {"status": 5, "mode": 1, "solve/outcome": 0, "small": 7}
