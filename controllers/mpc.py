@@ -255,7 +255,9 @@ class CentralizedMPC(MPC):
     of :class:`DistributedMPC`. Parameters as for :class:`MPC`.
     """
 
-    def __init__(self, problem: MPCProblem, sample_time: float, signals: Signals | None = None, **options: Any) -> None:
+    def __init__(
+        self, problem: MPCProblem, sample_time: float | Fraction, signals: Signals | None = None, **options: Any
+    ) -> None:
         super().__init__(problem, sample_time, signals, **{"solver": "piqp", **options})
 
     def _evaluator(self) -> Evaluator:
@@ -297,7 +299,7 @@ class DistributedMPC(MPC):
     def __init__(
         self,
         problem: MPCProblem,
-        sample_time: float,
+        sample_time: float | Fraction,
         signals: Signals | None = None,
         *,
         admm: ADMMOptions | None = None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,7 +52,7 @@ def with_bound(
     C, C_ij = _appended(model.C, model.C_ij, own, others or {})
     new = {"lower": lower, "upper": upper, "x_lb": 0.0, "x_ub": 0.0}
     prices = {"slack_weight": slack_weight, "slack_quadratic": slack_quadratic}
-    rows = {name: np.append(getattr(model, name), value) for name, value in (new | prices).items()}
+    rows: dict[str, Any] = {name: np.append(getattr(model, name), value) for name, value in (new | prices).items()}
     return replace(model, C=C, C_ij=C_ij, **rows)
 
 

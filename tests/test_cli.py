@@ -87,8 +87,8 @@ def test_bad_input_is_one_line_and_status_2(place: Path) -> None:
     sets = ("--set", "plant.scenario=2", "--set", 'plant.input_limits="learning"')
     assert_one_line(command("run", "two.toml", "--out", "out", *sets, cwd=place), 2, "area 5")
     # Right by itself, wrong in a loop: two that are called the same.
-    sets = ("--set", 'controller.name="power_network"')
-    assert_one_line(command("run", "two.toml", "--out", "out", *sets, cwd=place), 2, "called 'power_network'")
+    name = ("--set", 'controller.name="power_network"')
+    assert_one_line(command("run", "two.toml", "--out", "out", *name, cwd=place), 2, "called 'power_network'")
     assert not (place / "out").exists()
 
 

@@ -206,7 +206,7 @@ def test_the_exact_hold_of_the_network_is_one_agent() -> None:
 @pytest.mark.parametrize("kind", [CentralizedMPC, LQR])
 def test_the_rate_limit_holds_whatever_the_computation_delay(kind: Any, delay: float) -> None:
     system = ct.ss([[0, 1], [0, 0]], [[0], [1]], np.eye(2), 0, states=["p", "v"], outputs=["p", "v"], inputs=["F"])
-    flipping = Steps([4.0, 9.0, 13.0], [-3.0, 3.0, -3.0], initial=3.0)
+    flipping = Steps((4.0, 9.0, 13.0), (-3.0, 3.0, -3.0), initial=3.0)
     plant = Plant(system, name="cart", rate_limits={"F": 0.2}, setpoints={"p": flipping})
     options = {"horizon": 8} if kind is CentralizedMPC else {}
     run = simulate(plant, kind.for_plant(plant, sample_time=1.0, delay=delay, **options), t_end=20.0)

@@ -92,11 +92,13 @@ def test_the_picture_has_states_set_points_limits_and_failures(run: Run) -> None
     # Set points: thin and faint; area 1 and 2 have a load within these 20 s.
     assert sum(line.get_alpha() == 0.5 for line in drawn["dPm [p.u.]"].lines) == 2
     held = next(line for line in drawn["dPref [p.u.]"].lines if line.get_label() == "1")
-    assert held.get_drawstyle() == "steps-post" and len(held.get_xdata()) == 21
+    assert held.get_drawstyle() == "steps-post" and np.size(held.get_xdata()) == 21
     # Limits of the four inputs differ: each in the colour of its signal.
-    dashed = [line for line in drawn["dPref [p.u.]"].lines if len(line.get_xdata()) == 2]
-    assert sorted(float(line.get_ydata()[0]) for line in dashed if line.get_ydata()[0] > 0) == [0.5, 0.55, 0.65, 0.65]
+    dashed = [line for line in drawn["dPref [p.u.]"].lines if np.size(line.get_xdata()) == 2]
+    heights = [float(np.asarray(line.get_ydata())[0]) for line in dashed]
+    assert sorted(height for height in heights if height > 0) == [0.5, 0.55, 0.65, 0.65]
     assert all(to_hex(line.get_color()) != LIMIT.lower() for line in dashed)
+    shade: Any
     (shade,) = drawn["dPref [p.u.]"].patches
     assert to_hex(shade.get_facecolor()) == FAILED.lower() and shade.get_extents().width > 0
     assert (shade.get_x(), shade.get_width()) == (2.0, 2.0)
@@ -106,7 +108,7 @@ def test_a_limit_that_all_share_is_drawn_once_in_red(make_plant: Make, make_bloc
     plant = make_plant(np.zeros((2, 2)), [[1.0], [2.0]], signals="h1 h2; u", state_limits={"h1": (0, 3), "h2": (0, 3)})
     run = simulate(plant, make_block("h1", "u", lambda k, y: [1.0]), t_end=2)
     ax = run.plot().axes[0]
-    red = [float(line.get_ydata()[0]) for line in ax.lines if to_hex(line.get_color()) == LIMIT.lower()]
+    red = [float(np.asarray(line.get_ydata())[0]) for line in ax.lines if to_hex(line.get_color()) == LIMIT.lower()]
     assert sorted(red) == [0.0, 3.0]
 
 
