@@ -181,9 +181,9 @@ def test_an_interruption_passes_on_and_leaves_a_log(plant: Plant, make_block: Ma
 
 
 def test_ctrl_c_at_any_time_leaves_a_log(tmp_path: Path) -> None:
-    """A process of its own, interrupted by the signal that a terminal sends."""
+    """A process of its own, interrupted by the signal that a terminal sends; again if it comes while Python is deaf."""
     done = subprocess.run(
-        [sys.executable, "-c", script(tmp_path / "run.h5", "signal.setitimer(signal.ITIMER_REAL, 1.0)")],
+        [sys.executable, "-c", script(tmp_path / "run.h5", "signal.setitimer(signal.ITIMER_REAL, 1.0, 10.0)")],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.stdout == "interrupted\n", done.stderr

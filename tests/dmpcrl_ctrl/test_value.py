@@ -25,9 +25,11 @@ from tests.references import Reference, central_reference
 
 Array = np.ndarray
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
-CONVERGED = ADMMOptions(iterations=20000, tolerance=1e-8)
-# A terminal equality that inputs hardly reach has multipliers beyond all measure, and takes ADMM as many iterations.
-MODEST = sorted(set(FEATURES) - {"terminal_equality"})
+CONVERGED = ADMMOptions(iterations=20000, tolerance=1e-7)
+# ADMM takes many thousand iterations where an equality is hardly within reach of the inputs, or a state costs nothing.
+MODEST = sorted(set(FEATURES) - {"terminal_equality", "merely_convex"})
+# Whatever the action is, some plan is feasible.
+SOFT = sorted(set(MODEST) - {"hard_bounds", "coupled_bounds", "rate_limits"})
 
 
 def agree(mine: Evaluation, theirs: Reference, data: Sequence[AgentData], tolerance: float) -> None:
@@ -113,24 +115,56 @@ def test_q_at_an_action_is_that_of_an_independent_solver(case: Case, distance: f
     policy = evaluator.evaluate(data)
     action = [a + distance * rng.normal(size=a.shape) for a in policy.action]
     mine, theirs = evaluator.evaluate(data, action), central_reference(problem, data, action)
-    if not np.isfinite(theirs.value) or (distance == 0.0 and not mine.status.ok):
-        # the policy itself may be feasible to rounding only, where hard bounds are active at it
-        assert mine.status in (Status.PRIMAL_INFEASIBLE, Status.OPTIMAL)
+    if mine.status is Status.PRIMAL_INFEASIBLE:
+        # where hard bounds are active at the policy, it is itself feasible to rounding only
+        assert distance == 0.0 or theirs.value == np.inf
         return
     assert mine.status is Status.OPTIMAL
-    agree(mine, theirs, data, 1e-7)
     optimal(problem, data, mine, 1e-7, given=True)
+    if theirs.value < np.inf:
+        agree(mine, theirs, data, 1e-7)
     if distance == 0.0:
         assert mine.value == pytest.approx(policy.value, rel=1e-7, abs=1e-7)
+
+
+def same(mine: Evaluation, theirs: Evaluation) -> None:
+    assert mine.value == pytest.approx(theirs.value, rel=1e-5, abs=1e-5)
+    for a, b in zip(mine.action, theirs.action, strict=True):
+        assert np.allclose(a, b, atol=1e-4 * (1.0 + np.abs(b).max(initial=0.0)))
 
 
 @given(mpc_problems(min_agents=2, features=MODEST, max_horizon=3))
 @settings(max_examples=200)
 def test_agents_agree_on_the_central_solution(case: Case) -> None:
+    """And by Proposition 2 their own multipliers are those of the whole network."""
     problem, data = case
     theirs = CentralEvaluator(problem).evaluate(data)
     mine = DistributedEvaluator(problem, CONVERGED).evaluate(data)
     assert mine.status is Status.OPTIMAL
-    assert mine.value == pytest.approx(theirs.value, rel=1e-5, abs=1e-5)
-    for a, b in zip(mine.action, theirs.action, strict=True):
-        assert np.allclose(a, b, atol=1e-4 * (1.0 + np.abs(b).max(initial=0.0)))
+    same(mine, theirs)
+    optimal(problem, data, mine, 1e-5)
+
+
+@given(mpc_problems(min_agents=2, max_agents=4, features=SOFT, max_horizon=3), st.integers(0, 2**32 - 1))
+@settings(max_examples=50)
+def test_agents_agree_on_q_at_an_action(case: Case, seed: int) -> None:
+    problem, data = case
+    rng = np.random.default_rng(seed)
+    action = [rng.normal(size=model.m) for model in problem.models]
+    mine = DistributedEvaluator(problem, CONVERGED).evaluate(data, action)
+    assert mine.status is Status.OPTIMAL
+    same(mine, CentralEvaluator(problem).evaluate(data, action))
+    optimal(problem, data, mine, 1e-5, given=True)
+
+
+@given(mpc_problems(min_agents=2, max_agents=5))
+@settings(max_examples=60)
+def test_agents_claim_nothing_that_is_wrong_of_any_problem(case: Case) -> None:
+    """Too few iterations for some of these, which all have a solution: so no verdict but "not converged" is right."""
+    problem, data = case
+    mine = DistributedEvaluator(problem, ADMMOptions(iterations=1000, tolerance=1e-8)).evaluate(data)
+    if mine.status is Status.OPTIMAL:
+        same(mine, CentralEvaluator(problem).evaluate(data))
+    else:
+        assert mine.status is Status.NOT_CONVERGED
+        assert 0 <= mine.culprit < len(problem.models) and mine.iterations == 1000
