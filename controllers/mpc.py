@@ -126,8 +126,8 @@ class MPC:
         horizon, sample_time, discount
             N, seconds, gamma.
         hold
-            "area": every agent's own zero-order hold, with its neighbours held over the sample; "network": the exact
-            hold of the whole network, as one agent.
+            "area": every agent's own zero-order hold, with its neighbours held over the sample, which is good where the
+            coupling is slow against the sample time; "network": the exact hold of the whole network, as one agent.
         terminal
             "none", "cost" (of the Riccati equation) or "equality" (x(N) = set point).
         soft, slack_weight, slack_quadratic
