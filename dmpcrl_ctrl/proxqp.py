@@ -15,7 +15,7 @@ from dmpcrl_ctrl.status import Status
 
 AVAILABLE = importlib.util.find_spec("proxsuite") is not None
 _INFINITE = 1e20
-_MAX_ITERATIONS, _MAX_INNER = 100, 50
+_MAX_ITERATIONS, _MAX_INNER = 60, 20
 
 
 class ProxQP:
