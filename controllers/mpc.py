@@ -25,6 +25,8 @@ from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
 from dmpcrl_ctrl.status import Applied
 from dmpcrl_ctrl.value import Evaluation, Evaluator, agent_data
 
+_APART = 1e-2
+
 
 @dataclass(frozen=True, eq=False)
 class MPCState:
@@ -336,7 +338,12 @@ class DistributedMPC(MPC):
         return DistributedEvaluator(self.problem, self.admm, self.averaging_rounds, self.solver)
 
     def _next_memory(self, evaluator: Evaluator, evaluation: Evaluation) -> ADMMState | None:
-        return evaluator.shifted(evaluation.memory) if self.admm.warm_start else None
+        memory = evaluation.memory
+        if not self.admm.warm_start or memory is None:
+            return None
+        # agents that are far apart are no start: their multipliers would grow from sample to sample
+        apart = evaluation.primal_residuals[-1] > _APART * np.abs(memory.z).max(initial=0.0)
+        return None if apart else evaluator.shifted(memory)
 
     def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float) -> dict[str, Any]:
         return super()._record(evaluation, kind, elapsed) | admm_record(evaluation, self.admm.iterations)
