@@ -2,12 +2,12 @@
 
 One round is v <- P v with P doubly stochastic and zero where two agents do not talk. Each round leaves at most the
 share SLEM of the distance to the mean, the second largest eigenvalue modulus of P; so what T rounds leave is known
-beforehand.
+beforehand. An acceleration takes other polynomials of P; what these leave is known as well.
 """
 
-import math
+import itertools
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from dmpcrl_ctrl.arrays import Array, Matrix
-from dmpcrl_ctrl.averaging_weights import DENSE, WEIGHTS, compact, spectrum_ends
+from dmpcrl_ctrl.averaging_acceleration import ACCELERATIONS, Acceleration
+from dmpcrl_ctrl.averaging_weights import WEIGHTS, doubly_stochastic, spectrum_ends
+from dmpcrl_ctrl.channel import Kind, Message, Transport
 from dmpcrl_ctrl.errors import AveragingError, NetworkError
 
-_EXACT = 1e-10
 _LEAST_GAP = 1e-12
 
 
@@ -38,6 +39,10 @@ class Averaging:
         (M, M) P, dense or sparse; P_ij weighs what agent i hears from agent j.
     names
         Agent names for messages; "agent 0", "agent 1", ... where not given.
+    acceleration
+        "none" P^T; "chebyshev", some 1/sqrt(1 - slem) times fewer rounds for the same error; "finite_time", exact to
+        rounding after as many rounds as P has distinct eigenvalues other than 1 (networks with hubs take somewhat
+        more), for at most 400 agents.
 
     Attributes
     ----------
@@ -47,7 +52,8 @@ class Averaging:
     Raises
     ------
     AveragingError
-        P is not square, finite, symmetric and doubly stochastic, or its SLEM is not below 1.
+        P is not square, finite, symmetric and doubly stochastic, or its SLEM is not below 1; there is no acceleration
+        of this name, or the network is too large for it.
 
     Examples
     --------
@@ -56,14 +62,20 @@ class Averaging:
     0.5
     >>> ring.average([4.0, 0.0, 0.0, 0.0], rounds=40).round(9).tolist()
     [1.0, 1.0, 1.0, 1.0]
+    >>> exact = Averaging.from_edges(4, [(0, 1), (1, 2), (2, 3), (3, 0)], acceleration="finite_time")
+    >>> exact.average([4.0, 0.0, 0.0, 0.0], rounds=2).round(9).tolist()
+    [1.0, 1.0, 1.0, 1.0]
     """
 
     matrix: Matrix
     names: tuple[str, ...] = ()
+    acceleration: str = "none"
     slem: float = field(init=False)
+    _accelerated: Acceleration = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        P = _checked(self.matrix)
+        _require_known("acceleration", self.acceleration, ACCELERATIONS)
+        P = doubly_stochastic(self.matrix)
         names = tuple(self.names) or tuple(f"agent {i}" for i in range(P.shape[0]))
         if len(names) != P.shape[0]:
             raise AveragingError(f"{P.shape[0]} agents need as many names, got {len(names)}")
@@ -72,11 +84,14 @@ class Averaging:
             raise AveragingError(
                 f"an averaging matrix that never reaches agreement: SLEM {slem:.12g}, expected less than 1"
             )
-        for name, value in (("matrix", P), ("names", names), ("slem", slem)):
+        accelerated = ACCELERATIONS[self.acceleration](P, slem)
+        for name, value in (("matrix", P), ("names", names), ("slem", slem), ("_accelerated", accelerated)):
             object.__setattr__(self, name, value)
 
     @classmethod
-    def from_graph(cls, graph: "nx.Graph[Any]", weights: str = "laplacian", names: Sequence[str] = ()) -> "Averaging":
+    def from_graph(
+        cls, graph: "nx.Graph[Any]", weights: str = "laplacian", acceleration: str = "none", names: Sequence[str] = ()
+    ) -> "Averaging":
         """Averaging over the links of an undirected graph; agents are numbered in the order of its nodes.
 
         Parameters
@@ -86,6 +101,8 @@ class Averaging:
         weights
             "laplacian" P = I - L/(2 d_max); "metropolis" P_ij = 1/(1 + max(d_i, d_j)), for which an agent needs to know
             its neighbours' degrees only; "best_constant" P = I - 2/(l_2 + l_n) L, the fastest with one weight for all.
+        acceleration
+            "none", "chebyshev" or "finite_time"; see :class:`Averaging`.
         names
             Agent names for messages; the graph's nodes where not given.
 
@@ -94,18 +111,22 @@ class Averaging:
         NetworkError
             The graph is empty, directed or not connected, or has parallel links or self-loops.
         AveragingError
-            There are no weights of this name.
+            There are no weights or no acceleration of this name, or the network is too large for it.
         """
-        if weights not in WEIGHTS:
-            raise AveragingError(f"weights must be one of {', '.join(sorted(WEIGHTS))}, got {weights!r}")
+        _require_known("weights", weights, WEIGHTS)
         chosen = tuple(names) or tuple(f"agent {node}" if isinstance(node, int) else str(node) for node in graph)
         _require_connected(graph, dict(zip(graph, chosen, strict=True)))
         adjacency = sparse.csc_array(nx.adjacency_matrix(graph, weight=None, dtype=np.float64))
-        return cls(WEIGHTS[weights](adjacency), chosen)
+        return cls(WEIGHTS[weights](adjacency), chosen, acceleration)
 
     @classmethod
     def from_edges(
-        cls, agents: int, edges: Iterable[tuple[int, int]], weights: str = "laplacian", names: Sequence[str] = ()
+        cls,
+        agents: int,
+        edges: Iterable[tuple[int, int]],
+        weights: str = "laplacian",
+        acceleration: str = "none",
+        names: Sequence[str] = (),
     ) -> "Averaging":
         """Averaging over a list of undirected links between agents 0..agents-1; see :meth:`from_graph`.
 
@@ -122,15 +143,15 @@ class Averaging:
             if graph.has_edge(i, j):
                 raise NetworkError(f"the link between agents {i} and {j} stands twice")
             graph.add_edge(i, j)
-        return cls.from_graph(graph, weights, names)
+        return cls.from_graph(graph, weights, acceleration, names)
 
     @property
     def agents(self) -> int:
         """Number of agents M."""
         return int(self.matrix.shape[0])
 
-    def average(self, values: ArrayLike, rounds: int) -> Array:
-        """Every agent's own belief of the mean after `rounds` rounds, P^rounds values.
+    def average(self, values: ArrayLike, rounds: int, transport: Transport | None = None) -> Array:
+        """Every agent's own belief of the mean after `rounds` rounds.
 
         Parameters
         ----------
@@ -138,12 +159,16 @@ class Averaging:
             (M,) or (M, k): row i is what agent i contributes.
         rounds
             T >= 0.
+        transport
+            Carries every agent's belief, (k,) numbers of the kind SCALARS, over every link in every round; what arrives
+            is what counts. None: memory.
 
         Returns
         -------
         ndarray
             Of the same shape: row i is agent i's belief. The sum over the agents is that of `values`, and each
-            column's distance to its mean (Euclidean norm) at most :meth:`predicted_error` times what it was.
+            column's distance to its mean (Euclidean norm) at most :meth:`predicted_error` times what it was, both up to
+            rounding of the values themselves.
 
         Raises
         ------
@@ -160,23 +185,44 @@ class Averaging:
         if len(bad):
             culprit, found = self.names[bad[0, 0]], beliefs[tuple(bad[0])]
             raise AveragingError(f"{culprit} contributes {found} to the average, expected finite numbers")
-        for _ in range(_whole(rounds)):
-            beliefs = self.matrix @ beliefs
+        before = beliefs
+        for mix in itertools.islice(self._accelerated.mixes(), _whole(rounds)):
+            heard = self.matrix @ beliefs if transport is None else self._heard(beliefs, transport)
+            # v(t+1) = h P v(t) + o v(t) + b v(t-1)
+            beliefs, before = mix.heard * heard + mix.own * beliefs + mix.before * before, beliefs
         return beliefs
 
+    def _heard(self, beliefs: Array, transport: Transport) -> Array:
+        """P v, each product made by the agent that hears, from what has arrived there."""
+        heard = (self.matrix.diagonal() * beliefs.T).T
+        weights = sparse.coo_array(self.matrix)
+        for i, j, weight in zip(*weights.coords, weights.data, strict=True):
+            if i != j and weight != 0.0:
+                message = Message(Kind.SCALARS, int(j), int(i), np.array(beliefs[j], ndmin=1))
+                heard[i] += weight * transport.carry(message).reshape(beliefs[j].shape)
+        return heard
+
     def predicted_error(self, rounds: int) -> float:
-        """SLEM^rounds: the share of the initial distance to the mean that may be left."""
-        return float(self.slem ** _whole(rounds))
+        """The share of the initial distance to the mean that may be left after `rounds` rounds.
+
+        SLEM^T without acceleration; 2 s^T / (1 + s^2T) with s = (1 - sqrt(1 - SLEM^2)) / SLEM for "chebyshev". For
+        "finite_time" the largest modulus of the partial product on the spectrum and what rounding makes of it: often
+        far above 1 in the rounds before it is complete, at the level of rounding from then on.
+        """
+        return self._accelerated.error(_whole(rounds))
 
     def rounds_for(self, tolerance: float) -> int:
-        """The least number of rounds whose predicted error is at most `tolerance`, a positive number."""
-        if not tolerance > 0.0:
-            raise AveragingError(f"the tolerance of averaging must be positive, got {tolerance!r}")
-        if tolerance >= 1.0:
-            return 0
-        if self.slem <= tolerance:
-            return 1
-        return math.ceil(math.log(tolerance) / math.log(self.slem))
+        """The least number of rounds whose predicted error is at most `tolerance`, a positive number.
+
+        Raises
+        ------
+        AveragingError
+            The tolerance is not positive, or below what rounding leaves of "finite_time" on this network.
+        """
+        rounds = self._rounds_for(tolerance)
+        if rounds is None:
+            raise AveragingError(self._unreachable(tolerance))
+        return rounds
 
     def warn_if_short(self, rounds: int, tolerance: float) -> None:
         """Warn (:class:`AveragingWarning`) where `rounds` rounds do not reach `tolerance`.
@@ -186,11 +232,33 @@ class Averaging:
         """
         error = self.predicted_error(rounds)
         if error > tolerance:
+            enough = self._rounds_for(tolerance)
+            advice = (
+                self._unreachable(tolerance)
+                if enough is None
+                else f"a tolerance of {tolerance:g} takes {enough} rounds"
+            )
             message = (
                 f"{rounds} rounds of averaging may leave {error:.2g} of the agents' initial disagreement (SLEM "
-                f"{self.slem:.6g}): a tolerance of {tolerance:g} takes {self.rounds_for(tolerance)} rounds"
+                f"{self.slem:.6g}): {advice}"
             )
             warnings.warn(message, AveragingWarning, stacklevel=2)
+
+    def _rounds_for(self, tolerance: float) -> int | None:
+        if not tolerance > 0.0:
+            raise AveragingError(f"the tolerance of averaging must be positive, got {tolerance!r}")
+        return self._accelerated.rounds_for(tolerance)
+
+    def _unreachable(self, tolerance: float) -> str:
+        return (
+            f"rounding keeps {self.acceleration} from a tolerance of {tolerance:g} on this network: allow more, or "
+            'choose acceleration="chebyshev"'
+        )
+
+
+def _require_known(kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise AveragingError(f"{kind} must be one of {', '.join(sorted(known))}, got {name!r}")
 
 
 def _require_connected(graph: "nx.Graph[Any]", names: dict[Any, str]) -> None:
@@ -204,34 +272,6 @@ def _require_connected(graph: "nx.Graph[Any]", names: dict[Any, str]) -> None:
     parts = [", ".join(names[node] for node in part) for part in nx.connected_components(graph)]
     if len(parts) > 1:
         raise NetworkError(f"the network falls into {len(parts)} parts that no link joins ({' | '.join(parts[:4])})")
-
-
-def _checked(matrix: Matrix) -> Matrix:
-    """A copy of P: symmetric, doubly stochastic, dense for few agents and sparse for many."""
-    P: Matrix = sparse.csc_array(matrix) if sparse.issparse(matrix) else np.asarray(matrix, dtype=np.float64)
-    if P.ndim != 2 or P.shape[0] != P.shape[1] or not P.shape[0]:
-        raise AveragingError(f"an averaging matrix has one row and one column an agent, got shape {P.shape}")
-    P = compact(P)
-    rows, columns = (np.asarray(P.sum(axis=axis), dtype=float) for axis in (1, 0))
-    if not max(np.abs(rows - 1.0).max(), np.abs(columns - 1.0).max()) <= _EXACT:
-        raise AveragingError(
-            f"the averaging matrix is not doubly stochastic: row sums {_range(rows)}, column sums {_range(columns)}, "
-            f"expected 1 everywhere{_second_modulus(P)}"
-        )
-    skew = np.abs(sparse.csc_array(P - P.T).data).max(initial=0.0)
-    if skew > _EXACT:
-        raise AveragingError(f"the averaging matrix must be symmetric, it differs from its transpose by {skew:.3g}")
-    return P
-
-
-def _range(sums: Array) -> str:
-    return f"{sums.min():.6g} to {sums.max():.6g}"
-
-
-def _second_modulus(P: Matrix) -> str:
-    if not isinstance(P, np.ndarray) or not 1 < len(P) <= DENSE or not np.isfinite(P).all():
-        return ""
-    return f" (SLEM {np.sort(np.abs(np.linalg.eigvals(P)))[-2]:.6g})"
 
 
 def _whole(rounds: int) -> int:

@@ -1,4 +1,4 @@
-"""Weights for averaging over a graph, and the ends of their spectra.
+"""Weights for averaging over a graph: their definitions, what is asked of them, and the ends of their spectra.
 
 Every matrix P here is symmetric with P 1 = 1; with d_i the degree of agent i, D the diagonal of degrees, L = D - Adj.
 Their rates on path, ring, star and complete graphs have closed forms, which the tests hold.
@@ -11,10 +11,12 @@ from scipy import sparse
 from scipy.sparse.linalg import eigsh
 
 from dmpcrl_ctrl.arrays import Array, Matrix
+from dmpcrl_ctrl.errors import AveragingError
 
 # Up to this many agents dense products and dense eigenvalues are the faster ones.
 DENSE = 400
 _SHIFT = 1e-9
+_EXACT = 1e-10
 
 
 def laplacian(adjacency: sparse.csc_array) -> sparse.csc_array:
@@ -70,6 +72,34 @@ def spectrum_ends(P: Matrix) -> tuple[float, float]:
     top = eigsh(inner, k=2, sigma=above, v0=start, return_eigenvectors=False)
     bottom = eigsh(inner, k=1, sigma=below, v0=start, return_eigenvectors=False)
     return float(np.delete(top, np.argmin(np.abs(top - 1.0)))[0]), float(bottom[0])
+
+
+def doubly_stochastic(matrix: Matrix) -> Matrix:
+    """A copy of P (M, M), dense for few agents and sparse for many; AveragingError unless symmetric with P 1 = 1."""
+    P: Matrix = sparse.csc_array(matrix) if sparse.issparse(matrix) else np.asarray(matrix, dtype=np.float64)
+    if P.ndim != 2 or P.shape[0] != P.shape[1] or not P.shape[0]:
+        raise AveragingError(f"an averaging matrix has one row and one column an agent, got shape {P.shape}")
+    P = compact(P)
+    rows, columns = (np.asarray(P.sum(axis=axis), dtype=float) for axis in (1, 0))
+    if not max(np.abs(rows - 1.0).max(), np.abs(columns - 1.0).max()) <= _EXACT:
+        raise AveragingError(
+            f"the averaging matrix is not doubly stochastic: row sums {_range(rows)}, column sums {_range(columns)}, "
+            f"expected 1 everywhere{_second_modulus(P)}"
+        )
+    skew = np.abs(sparse.csc_array(P - P.T).data).max(initial=0.0)
+    if skew > _EXACT:
+        raise AveragingError(f"the averaging matrix must be symmetric, it differs from its transpose by {skew:.3g}")
+    return P
+
+
+def _range(sums: Array) -> str:
+    return f"{sums.min():.6g} to {sums.max():.6g}"
+
+
+def _second_modulus(P: Matrix) -> str:
+    if not isinstance(P, np.ndarray) or not 1 < len(P) <= DENSE or not np.isfinite(P).all():
+        return ""
+    return f" (SLEM {np.sort(np.abs(np.linalg.eigvals(P)))[-2]:.6g})"
 
 
 def _degrees(adjacency: sparse.csc_array) -> Array:

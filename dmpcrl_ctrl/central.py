@@ -10,11 +10,12 @@ from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import read_duals, read_plan, rows_without_action
 from dmpcrl_ctrl.qp import QP, substitution
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.status import Status
-from dmpcrl_ctrl.value import Evaluation, failed_evaluation, invalid_agent
+from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_agent
 
 
 class CentralEvaluator:
@@ -35,6 +36,7 @@ class CentralEvaluator:
     def __init__(self, problem: MPCProblem, solver: str = "piqp") -> None:
         self.problem = problem
         self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
+        self.components = coupling_components(problem)
         self._positions, self._size = _network_positions(self.horizons)
         self._matrices = self._assemble()
         self._first = np.concatenate([p[h.layout.u[0]] for p, h in zip(self._positions, self.horizons, strict=True)])
@@ -70,14 +72,16 @@ class CentralEvaluator:
             layout, model = horizon.layout, horizon.model
             own = variables[self._positions[i]]
             values[i] = program.objective(own)
-            plans.append(read_plan(layout, model, data[i], own))
+            plans.append(read_plan(layout, model, data[i], states, own))
             rows, equalities = self._rows[i], slice(equality, equality + len(program.b))
             duals.append(read_duals(layout, model, solution.equality_dual[equalities], low[rows], high[rows]))
             equality += len(program.b)
         total = float(values.sum())
         action_taken = tuple(plan.u[0] for plan in plans)
         agreed = np.full(len(data), total)
-        return Evaluation(Status.OPTIMAL, -1, total, values, agreed, action_taken, tuple(plans), tuple(duals))
+        asked = Question(self.problem, tuple(data), None if action is None else tuple(action), self.components)
+        found = action_taken, tuple(plans), tuple(duals)
+        return Evaluation(Status.OPTIMAL, -1, total, values, agreed, *found, question=asked)
 
     def shifted(self, memory: ADMMState | None) -> ADMMState | None:
         """Nothing is carried over."""

@@ -1,32 +1,25 @@
 """The distributed evaluator: a program an agent, made to agree by ADMM; values agreed by averaging."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from dmpcrl_ctrl.admm import (
-    ADMMOptions,
-    ADMMResult,
-    ADMMState,
-    Held,
-    cold_state,
-    held_by,
-    iterate,
-    shifted_state,
-    step,
-)
+from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, iterate, sweeps
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.averaging import Averaging
+from dmpcrl_ctrl.averaging_weights import DENSE
+from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
+from dmpcrl_ctrl.consensus import ADMMState, Held, cold_state, held_by, shifted_state
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.model import AgentData, MPCProblem
-from dmpcrl_ctrl.network import communication_graph, shared_states
+from dmpcrl_ctrl.network import communication_graph, coupling_components, shared_states
 from dmpcrl_ctrl.penalty import automatic_penalty
 from dmpcrl_ctrl.plan import Duals, Plan, read_duals, read_plan, rows_without_action
 from dmpcrl_ctrl.qp import QP, QPSolution, Substitution, substitution
 from dmpcrl_ctrl.solver import CheckedSolver, require_installed
 from dmpcrl_ctrl.status import Status
-from dmpcrl_ctrl.value import Evaluation, failed_evaluation, invalid_agent
+from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_agent
 
 _DIGITS, _AGREED, _ROUNDS = 1e-6, 1e-3, 1000
 
@@ -45,6 +38,11 @@ class DistributedEvaluator:
         (:class:`~dmpcrl_ctrl.averaging.AveragingWarning`).
     solver
         Backend of the local programs.
+    transport
+        Carries what the agents tell each other; None: memory.
+    averaging, acceleration
+        Weights and acceleration of :meth:`~dmpcrl_ctrl.averaging.Averaging.from_graph`; None: "finite_time", which is
+        exact, for at most 400 agents, else "chebyshev".
 
     Raises
     ------
@@ -55,21 +53,32 @@ class DistributedEvaluator:
     """
 
     def __init__(
-        self, problem: MPCProblem, admm: ADMMOptions | None = None, rounds: int | None = None, solver: str = "proxqp"
+        self,
+        problem: MPCProblem,
+        admm: ADMMOptions | None = None,
+        rounds: int | None = None,
+        solver: str = "proxqp",
+        transport: Transport | None = None,
+        averaging: str = "laplacian",
+        acceleration: str | None = None,
     ) -> None:
         self.problem = problem
         self.admm = ADMMOptions() if admm is None else admm
-        self.averaging = Averaging.from_graph(communication_graph(problem), names=problem.names)
+        few = len(problem.models) <= DENSE
+        chosen = acceleration or ("finite_time" if few else "chebyshev")
+        self.averaging = Averaging.from_graph(communication_graph(problem), averaging, chosen, problem.names)
         self.rounds = min(self.averaging.rounds_for(_DIGITS), _ROUNDS) if rounds is None else rounds
         self.averaging.warn_if_short(self.rounds, _AGREED)
         self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
+        self.components = coupling_components(problem, transport)
         self.shared = shared_states(problem)
         self.held = held_by([horizon.layout for horizon in self.horizons], self.shared)
+        self._neighbourhood = Neighbourhood(self.shared.owner, tuple(h.shared for h in self.held), transport)
         self.curvature = automatic_penalty(self.horizons, self.held, self.shared)
         given = self.admm.penalty
         self.weights = self.curvature if given == "auto" else np.full(self.shared.size, float(given))
         require_installed(solver)
-        self._solver = solver
+        self._solver, self._transport = solver, transport
         self._programs: dict[bool, list[_LocalProgram]] = {}
 
     def evaluate(
@@ -82,10 +91,10 @@ class DistributedEvaluator:
         agents = self._agents(data, action)
         held = [agent.program.held for agent in agents]
         start = cold_state(self.held, self.shared.size) if memory is None else memory
-        result = iterate(agents, held, self.weights, start, self.admm, self.curvature)
+        result = iterate(agents, held, self.weights, self._neighbourhood, start, self.admm, self.curvature)
         if not result.status.ok:
             return failed_evaluation(len(data), result.status, result.culprit, result.primal, result.dual)
-        return self._evaluation(agents, result)
+        return self._evaluation(agents, result, action)
 
     def iterates(self, data: Sequence[AgentData], action: Sequence[Array] | None = None) -> Iterator[Evaluation]:
         """What an evaluation would return after 1, 2, 3, ... iterations from a cold start, for as long as one asks.
@@ -98,14 +107,11 @@ class DistributedEvaluator:
         agents = self._agents(data, action)
         held = [agent.program.held for agent in agents]
         state = cold_state(self.held, self.shared.size)
-        while True:
-            sweep = step(agents, held, self.weights, state, self.admm.relaxation)
-            state = sweep.state
-            result = ADMMResult(state, sweep.solutions, Status.MAX_ITERATIONS, -1, np.zeros(0), np.zeros(0))
-            yield self._evaluation(agents, result)
+        for sweep in sweeps(agents, held, self.weights, self._neighbourhood, state, self.admm):
+            result = ADMMResult(sweep.state, sweep.solutions, Status.MAX_ITERATIONS, -1, np.zeros(0), np.zeros(0))
+            yield self._evaluation(agents, result, action)
 
     def _agents(self, data: Sequence[AgentData], action: Sequence[Array] | None) -> list["_Agent"]:
-        states = [d.state for d in data]
         given = [np.zeros(0)] * len(data) if action is None else action
         q = action is not None
         if q not in self._programs:  # V and Q keep their solvers apart; who never asks for Q does not pay for it
@@ -114,11 +120,29 @@ class DistributedEvaluator:
                 for horizon, h in zip(self.horizons, self.held, strict=True)
             ]
         return [
-            _Agent(horizon, program, d, a, program.cut.remaining(horizon.program(d, states), a))
-            for program, horizon, d, a in zip(self._programs[q], self.horizons, data, given, strict=True)
+            _Agent(horizon, program, d, states, a, program.cut.remaining(horizon.program(d, states), a))
+            for program, horizon, d, states, a in zip(
+                self._programs[q], self.horizons, data, self._told_states(data), given, strict=True
+            )
         ]
 
-    def _evaluation(self, agents: Sequence["_Agent"], result: ADMMResult) -> Evaluation:
+    def _told_states(self, data: Sequence[AgentData]) -> list[dict[int, Array]]:
+        """For each agent the states of its neighbours, in the components that couple; zero elsewhere."""
+        exchange = self.components.neighbourhood
+        shared = np.zeros(exchange.size)
+        for i, d in enumerate(data):
+            entries, columns = self.components.own(i)
+            shared[entries] = d.state[columns]
+        told = []
+        for i, (model, heard) in enumerate(zip(self.problem.models, exchange.scatter(Kind.STATE, shared), strict=True)):
+            states = {j: np.zeros(self.problem.models[j].n) for j in model.neighbours}
+            for j, state in states.items():
+                places, columns = self.components.copied(i, j)
+                state[columns] = heard[places]
+            told.append(states)
+        return told
+
+    def _evaluation(self, agents: Sequence["_Agent"], result: ADMMResult, action: Sequence[Array] | None) -> Evaluation:
         pairs = list(zip(agents, result.solutions, strict=True))
         values = np.array([agent.qp.objective(solution.x) for agent, solution in pairs])
         plans = tuple(agent.plan(solution) for agent, solution in pairs)
@@ -127,13 +151,19 @@ class DistributedEvaluator:
             -1,
             float(values.sum()),
             values,
-            self.averaging.average(len(values) * values, self.rounds),
+            self.averaging.average(len(values) * values, self.rounds, self._transport),
             tuple(plan.u[0] for plan in plans),
             plans,
             tuple(agent.duals(solution) for agent, solution in pairs),
             result.primal,
             result.dual,
             result.state,
+            Question(
+                self.problem,
+                tuple(agent.data for agent in agents),
+                None if action is None else tuple(action),
+                self.components,
+            ),
         )
 
     def shifted(self, memory: ADMMState | None) -> ADMMState | None:
@@ -175,6 +205,7 @@ class _Agent:
     horizon: Horizon
     program: _LocalProgram
     data: AgentData
+    states: Mapping[int, Array]
     given: Array
     qp: QP
 
@@ -188,7 +219,7 @@ class _Agent:
     def plan(self, solution: QPSolution) -> Plan:
         """The plan in a solution."""
         variables = self.program.cut.full(solution.x, self.given)
-        return read_plan(self.horizon.layout, self.horizon.model, self.data, variables)
+        return read_plan(self.horizon.layout, self.horizon.model, self.data, self.states, variables)
 
     def duals(self, solution: QPSolution) -> Duals:
         """The multipliers in a solution."""

@@ -21,6 +21,10 @@ class SolverError(DmpcrlError):
     """A quadratic program is malformed, or a solver is missing."""
 
 
+class EvaluationError(DmpcrlError, ValueError):
+    """An evaluation that failed was asked for what it does not have."""
+
+
 class PlantError(DmpcrlError, ValueError):
     """A plant, or one of its signals, is unusable."""
 

@@ -4,7 +4,6 @@ The matrices depend on the model alone and are built once by :func:`build_horizo
 vectors of one evaluation: the state, the neighbours' states, disturbances, set points and the previous input.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy import sparse
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.layout import Layout, layout_of
-from dmpcrl_ctrl.model import AgentData, Coupling, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import AgentData, Coupling, LocalModel, MPCProblem, States
 from dmpcrl_ctrl.qp import QP
 
 
@@ -35,7 +34,7 @@ class Horizon:
     A: sparse.csc_array
     C: sparse.csc_array
 
-    def program(self, data: AgentData, states: Sequence[Array]) -> QP:
+    def program(self, data: AgentData, states: States) -> QP:
         """The program V of this agent for one evaluation.
 
         Parameters
@@ -43,14 +42,14 @@ class Horizon:
         data
             What is known about this agent.
         states
-            s_j of *every* agent; only the neighbours' are read.
+            s_j of at least the neighbours, in the components that couple.
         """
         g, constant = self._cost(data, states)
         b = self._equalities(data, states)
         lower, upper = self._bounds(data)
         return QP(self.H, g, self.A, b, self.C, lower, upper, constant)
 
-    def _cost(self, data: AgentData, states: Sequence[Array]) -> tuple[Array, float]:
+    def _cost(self, data: AgentData, states: States) -> tuple[Array, float]:
         model, layout, N = self.model, self.layout, self.layout.horizon
         w = self.weights
         x_ref, u_ref = data.x_setpoint, data.u_setpoint
@@ -74,7 +73,7 @@ class Horizon:
         )
         return g, float(constant)
 
-    def _equalities(self, data: AgentData, states: Sequence[Array]) -> Array:
+    def _equalities(self, data: AgentData, states: States) -> Array:
         model = self.model
         known = data.disturbance @ model.E.T + model.b
         known[0] += model.A @ data.state

@@ -14,7 +14,7 @@ under lower + x_lb - sigma(k) <= C_i x_i(k+1) + sum_j C_ij x_j(k+1) <= upper + x
 u_min <= u <= u_max and |u(k) - u(k-1)| <= du_max. There is no factor 1/2 in front of the weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.errors import ModelError
 
 Coupling = Mapping[int, Array]
+# s_j by the number of the agent.
+States = Mapping[int, Array] | Sequence[Array]
 
 
 @dataclass(frozen=True, eq=False, init=False)

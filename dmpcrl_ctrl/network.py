@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Index
+from dmpcrl_ctrl.channel import Neighbourhood, Transport
 from dmpcrl_ctrl.errors import NetworkError
 from dmpcrl_ctrl.model import MPCProblem
 
@@ -107,3 +108,44 @@ def shared_states(problem: MPCProblem) -> SharedStates:
     keys = [(j, c, k) for (j, c), stages in sorted(last.items()) for k in range(1, stages + 1)]
     table = np.array(keys, dtype=np.intp).reshape(-1, 3)
     return SharedStates(table[:, 0], table[:, 1], table[:, 2])
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The state components that couple, whatever the stage: what agents tell each other of one instant.
+
+    Attributes
+    ----------
+    column
+        (K,): entry e is component `column[e]` of the state of agent `neighbourhood.owner[e]`.
+    neighbourhood
+        Who owns and who holds each entry.
+    """
+
+    column: Index
+    neighbourhood: Neighbourhood
+
+    def own(self, i: int) -> tuple[Index, Index]:
+        """Entries that agent i owns, and the components of its state that they are."""
+        entries = np.flatnonzero(self.neighbourhood.owner == i)
+        return entries, self.column[entries]
+
+    def copied(self, i: int, j: int) -> tuple[Index, Index]:
+        """Where among the entries held by agent i those of agent j stand, and the components of x_j that they are."""
+        held = self.neighbourhood.held[i]
+        places = np.flatnonzero(self.neighbourhood.owner[held] == j)
+        return places, self.column[held[places]]
+
+
+def coupling_components(problem: MPCProblem, transport: Transport | None = None) -> Components:
+    """Every component that an agent holds of a neighbour's state; `transport` carries the messages about them."""
+    copies = [copies_held(problem, i) for i in range(len(problem.models))]
+    keys = sorted({(copy.owner, column) for own in copies for copy in own for column in copy.columns})
+    place = {key: e for e, key in enumerate(keys)}
+    owner, columns = np.array(keys, dtype=np.intp).reshape(-1, 2).T
+    held = []
+    for i, own in enumerate(copies):
+        first, last = np.searchsorted(owner, [i, i + 1])
+        copied = [place[copy.owner, column] for copy in own for column in copy.columns]
+        held.append(np.array([*range(first, last), *copied], dtype=np.intp))
+    return Components(columns, Neighbourhood(owner, tuple(held), transport))

@@ -1,12 +1,13 @@
 """What a solved program says about one agent: its plan and its multipliers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.layout import Layout
-from dmpcrl_ctrl.model import AgentData, LocalModel
+from dmpcrl_ctrl.model import AgentData, LocalModel, States
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,11 +18,21 @@ class Plan:
     ----------
     x, u, sigma
         (N + 1, n) with x[0] = s, (N, m), (N, p) with zeros in rows without a slack; sigma[k] belongs to x[k + 1].
+    neighbours
+        Neighbour number j -> (N + 1, n_j): what the agent takes for x_j. NaN where it does not know: in columns that do
+        not couple, and at the last stage unless x_j enters a bound.
     """
 
     x: Array
     u: Array
     sigma: Array
+    neighbours: Mapping[int, Array] = field(default_factory=dict)
+
+    def flat(self) -> Array:
+        """All numbers one after the other: x, u, sigma, then the neighbours in order."""
+        return np.concatenate(
+            [self.x.ravel(), self.u.ravel(), self.sigma.ravel(), *map(np.ravel, self.neighbours.values())]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +69,13 @@ class Duals:
         """All multipliers one after the other, in the order of the attributes."""
         return np.concatenate([getattr(self, name).ravel() for name in self.__dataclass_fields__])
 
+    def without_first_input(self) -> "Duals":
+        """The same without multipliers of the bounds on u(0) and on its first change, as where u(0) is given."""
+        cleared = {name: getattr(self, name).copy() for name in ("u_min", "u_max", "du_min", "du_max")}
+        for bound in cleared.values():
+            bound[0] = 0.0
+        return replace(self, **cleared)
+
 
 def rows_without_action(layout: Layout) -> Index:
     """Inequality rows that remain once u(0) is given.
@@ -69,11 +87,17 @@ def rows_without_action(layout: Layout) -> Index:
     return np.setdiff1d(np.arange(layout.inequalities), np.concatenate(dropped))
 
 
-def read_plan(layout: Layout, model: LocalModel, data: AgentData, variables: Array) -> Plan:
-    """The plan in the full vector of variables (u(0) filled in)."""
+def read_plan(layout: Layout, model: LocalModel, data: AgentData, states: States, variables: Array) -> Plan:
+    """The plan in the full vector of variables (u(0) filled in); `states` holds at least the neighbours' s_j."""
     sigma = np.zeros((layout.horizon, len(model.lower)))
     sigma[:, layout.priced] = variables[layout.sigma]
-    return Plan(np.vstack([data.state, variables[layout.x]]), variables[layout.u], sigma)
+    neighbours = {}
+    for copy, places in zip(layout.copies, layout.copied, strict=True):
+        known = np.full((layout.horizon + 1, len(states[copy.owner])), np.nan)
+        known[0, copy.columns] = states[copy.owner][list(copy.columns)]
+        known[1 : copy.last_stage + 1, copy.columns] = variables[places]
+        neighbours[copy.owner] = known
+    return Plan(np.vstack([data.state, variables[layout.x]]), variables[layout.u], sigma, neighbours)
 
 
 def read_duals(layout: Layout, model: LocalModel, equality: Array, low: Array, high: Array) -> Duals:

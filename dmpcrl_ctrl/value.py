@@ -5,7 +5,8 @@ Q(s, a) = the same with u_i(0) = a_i given and its bounds gone
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -13,9 +14,34 @@ from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.certificate import Certificate, certify
+from dmpcrl_ctrl.errors import EvaluationError
+from dmpcrl_ctrl.gradient import Gradient, gradients
+from dmpcrl_ctrl.lagrangian import AgentPoint, agent_points
 from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.status import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What was evaluated.
+
+    Attributes
+    ----------
+    problem, data
+        The network's problem, and what each agent knew.
+    action
+        u_i(0) that were given, for Q; None for V.
+    components
+        Through which the agents tell each other what gradient and certificate need.
+    """
+
+    problem: MPCProblem
+    data: tuple[AgentData, ...]
+    action: tuple[Array, ...] | None
+    components: Components
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +65,8 @@ class Evaluation:
         (T,): of ADMM by iteration; empty for a central solve.
     memory
         What the next evaluation may start from; None for a central solve.
+    question
+        What was evaluated; None of a failed evaluation.
     """
 
     status: Status
@@ -52,6 +80,63 @@ class Evaluation:
     primal_residuals: Array = field(default_factory=lambda: np.zeros(0))
     dual_residuals: Array = field(default_factory=lambda: np.zeros(0))
     memory: ADMMState | None = None
+    question: Question | None = None
+
+    @cached_property
+    def gradient(self) -> tuple[Gradient, ...]:
+        """One an agent: derivative of the value by every parameter of its model, and by its data.
+
+        Keys are the fields of :class:`~dmpcrl_ctrl.model.LocalModel` with values of their shapes, and "state",
+        "action" (of Q), "disturbance", "previous_input"; see :func:`~dmpcrl_ctrl.gradient.parameter_gradient` for the
+        conventions. It is the derivative where the multipliers are unique, and one of several where they are not.
+
+        Raises
+        ------
+        EvaluationError
+            The evaluation failed.
+        """
+        question = self._asked("gradient")
+        return gradients(self._points(question), question.components, question.action is not None)
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """How far plans and multipliers are from solving the network's problem, and a bracket on its value.
+
+        Raises
+        ------
+        EvaluationError
+            The evaluation failed.
+        """
+        question = self._asked("certificate")
+        return certify(self._points(question), question.components, question.action is not None)
+
+    def at_policy(self) -> "Evaluation":
+        """This evaluation of V(s) as one of Q(s, pi(s)), which has the same value.
+
+        V's multipliers, without those of the bounds on u(0), satisfy the optimality conditions of Q. At a kink, where Q
+        has many multipliers, they are the ones that belong to V.
+
+        Raises
+        ------
+        EvaluationError
+            The evaluation failed, or is one of Q already.
+        """
+        question = self._asked("value of Q")
+        if question.action is not None:
+            raise EvaluationError("at_policy takes an evaluation of V, this one is of Q: an action was given")
+        return replace(
+            self,
+            duals=tuple(own.without_first_input() for own in self.duals),
+            question=replace(question, action=self.action),
+        )
+
+    def _asked(self, what: str) -> Question:
+        if self.question is None:
+            raise EvaluationError(f"a failed evaluation has no {what}: {self.status.message}")
+        return self.question
+
+    def _points(self, question: Question) -> tuple[AgentPoint, ...]:
+        return agent_points(question.problem, question.data, self.plans, self.duals)
 
     @property
     def iterations(self) -> int:

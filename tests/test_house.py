@@ -40,7 +40,6 @@ WITHOUT_OWN_TEST = {
     "controllers/signals.py",
     "cosim/missing.py",
     "dmpcrl_ctrl/arrays.py",
-    "dmpcrl_ctrl/averaging_weights.py",
     "dmpcrl_ctrl/central.py",
     "dmpcrl_ctrl/errors.py",
     "dmpcrl_ctrl/plan.py",

@@ -1,0 +1,238 @@
+"""A rigorous bracket on the optimal value, from any plan and any multipliers, however far from optimal.
+
+Above: the inputs of the plan, clipped to what is admissible, are rolled out through the coupled network; what that
+costs is at least the optimum. Below (Dorn's dual): the Lagrangian at multipliers that make the rolled-out states its
+minimisers. Soft bounds admit mu >= 0 with mu_l + mu_u <= gamma^k w; the costates
+
+    lambda_i(k-1) = dF/dx_i(k) + A_i'lambda_i(k) + sum_j A_ji'lambda_j(k) + (C'mu)(k-1) + nu at k = N
+
+then zero the derivative by every state, and the minimum over the inputs in their box and over sigma >= 0 is a closed
+form or a bound of one. The distance of the two is a sum of terms none of which is negative (where the roll-out is
+feasible), so that it keeps its digits however small it is. Both take one exchange with the neighbours a stage.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.channel import Kind
+from dmpcrl_ctrl.lagrangian import AgentPoint
+from dmpcrl_ctrl.model import AgentData, LocalModel
+from dmpcrl_ctrl.network import Components
+from dmpcrl_ctrl.plan import Plan
+
+MARGIN = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Bracket:
+    """Shares of the agents in two bounds on the optimal value; only their sums are bounds.
+
+    Attributes
+    ----------
+    lower, relaxed
+        (M,) each: shares of the lower bound, and of the cost of the roll-out; both with the margin for rounding.
+    violation
+        (M,): by how much the roll-out leaves hard bounds or a terminal equality; zero where it is feasible.
+    """
+
+    lower: Array
+    relaxed: Array
+    violation: Array
+
+    @property
+    def upper(self) -> Array:
+        """(M,): shares of the upper bound; infinite of an agent that the roll-out leaves without a feasible plan."""
+        return np.where(self.violation > 0.0, np.inf, self.relaxed)
+
+
+def bracket(points: Sequence[AgentPoint], components: Components, action: bool) -> Bracket:
+    """Bracket the optimal value of V, or of Q where the first inputs are given (`action`)."""
+    inputs = [admissible(point.model, point.data, point.plan.u, action) for point in points]
+    rolled = [replace(p, plan=plan) for p, plan in zip(points, roll_out(points, inputs, components), strict=True)]
+    dual = costates([_priced(point) for point in rolled], components)
+    shares = [_share(point, action) for point in dual]
+    lower, relaxed, violation = np.array(shares).T
+    outside = [_input_violation(point.model, point, action) for point in dual]
+    return Bracket(lower, relaxed, np.maximum(violation, outside))
+
+
+def admissible(model: LocalModel, data: AgentData, u: Array, action: bool) -> Array:
+    """(N, m): inputs clipped to their box, and stage by stage to the rate limits; a given action stays."""
+    clipped, before = u.copy(), data.previous_input
+    for k in range(len(u)):
+        if k or not action:
+            near = np.clip(u[k], before - model.du_max, before + model.du_max)
+            clipped[k] = np.clip(near, model.u_min, model.u_max)
+        before = clipped[k]
+    return clipped
+
+
+def roll_out(points: Sequence[AgentPoint], inputs: Sequence[Array], components: Components) -> list[Plan]:
+    """The plans that follow from the inputs, with the least slacks; neighbours are told stage by stage."""
+    N, exchange = len(points[0].weights) - 1, components.neighbourhood
+    x = [np.vstack([p.data.state, np.zeros((N, p.model.n))]) for p in points]
+    known = [{j: np.full_like(told, np.nan) for j, told in p.plan.neighbours.items()} for p in points]
+    owned = [components.own(i) for i in range(len(points))]
+    for k in range(N + 1):
+        shared = np.zeros(exchange.size)
+        for (entries, columns), states in zip(owned, x, strict=True):
+            shared[entries] = states[k, columns]
+        for i, told in enumerate(exchange.scatter(Kind.PLAN, shared)):
+            for j in known[i]:
+                places, columns = components.copied(i, j)
+                known[i][j][k, columns] = told[places]
+        if k == N:
+            break
+        for i, p in enumerate(points):
+            own = p.model.A @ x[i][k] + p.model.B @ inputs[i][k] + p.model.E @ p.data.disturbance[k] + p.model.b
+            coupled = (block @ np.nan_to_num(known[i][j][k]) for j, block in p.model.A_ij.items() if j in known[i])
+            x[i][k + 1] = own + sum(coupled, np.zeros(p.model.n))
+    plans = []
+    for p, states, u, told in zip(points, x, inputs, known, strict=True):
+        plan = Plan(states, u, np.zeros_like(p.plan.sigma), told)
+        low, high = _excess(replace(p, plan=plan))
+        plans.append(replace(plan, sigma=np.where(p.model.soft, np.maximum(np.maximum(low, high), 0.0), 0.0)))
+    return plans
+
+
+def costates(points: Sequence[AgentPoint], components: Components) -> list[AgentPoint]:
+    """The points with the multipliers of the dynamics that zero the derivative by every state after the first."""
+    N, exchange = len(points[0].weights) - 1, components.neighbourhood
+    own = [p.state_terms().sum(axis=0) for p in points]
+    fixed = [{j: p.prices(j, dynamics=False) for j in p.plan.neighbours} for p in points]
+    lam = [np.zeros((N + 1, p.model.n)) for p in points]
+    owned = [components.own(i) for i in range(len(points))]
+    for k in range(N, 0, -1):
+        parts = []
+        for i, p in enumerate(points):
+            told = np.zeros(len(exchange.held[i]))
+            for j, price in fixed[i].items():
+                coupled = lam[i][k] @ p.model.A_ij[j] if j in p.model.A_ij else 0.0
+                places, columns = components.copied(i, j)
+                told[places] = (price[k] + coupled)[columns]
+            parts.append(told)
+        incoming = exchange.gather(Kind.PRICE, parts)
+        for i, p in enumerate(points):
+            # lam[k - 1] belongs to x(k); there is no lambda(N), so that row N stays zero
+            lam[i][k - 1] = own[i][k] + lam[i][k] @ p.model.A
+            entries, columns = owned[i]
+            lam[i][k - 1, columns] += incoming[entries]
+    return [replace(p, duals=replace(p.duals, dynamics=own[:-1])) for p, own in zip(points, lam, strict=True)]
+
+
+def _priced(point: AgentPoint) -> AgentPoint:
+    """The point with multipliers that the dual problem admits."""
+    model, duals, w = point.model, point.duals, point.weights[:-1, None]
+    exists_l, exists_u = np.isfinite(model.lower), np.isfinite(model.upper)
+    low, high = (
+        np.where(exists_l, np.maximum(duals.lower, 0.0), 0.0),
+        np.where(exists_u, np.maximum(duals.upper, 0.0), 0.0),
+    )
+    # with a purely linear price a larger multiplier would let sigma lower the Lagrangian without end
+    limit = np.where(
+        model.soft & (model.slack_quadratic == 0.0), w * np.where(model.soft, model.slack_weight, 0.0), np.inf
+    )
+    total = low + high
+    share = np.divide(np.minimum(total, limit), total, out=np.ones_like(total), where=total > 0.0)
+    rates = np.isfinite(model.du_max)
+    return replace(
+        point,
+        duals=replace(
+            duals,
+            lower=low * share,
+            upper=high * share,
+            du_min=np.where(rates, np.maximum(duals.du_min, 0.0), 0.0),
+            du_max=np.where(rates, np.maximum(duals.du_max, 0.0), 0.0),
+            terminal=duals.terminal if model.terminal_equality else np.zeros_like(duals.terminal),
+        ),
+    )
+
+
+def _share(point: AgentPoint, action: bool) -> tuple[float, float, float]:
+    """An agent's share of the lower bound and of the cost, and its violation of hard bounds."""
+    model, duals, w = point.model, point.duals, point.weights[:-1, None]
+    low, high = _excess(point)
+    end = point.plan.x[-1] - point.data.x_setpoint[-1]
+    costs = point.costs()
+    # what sigma costs beyond its least Lagrangian -e^2 / (4 gamma^k w2), e the excess of multipliers over the price
+    excess = np.maximum(duals.lower + duals.upper - w * np.where(model.soft, model.slack_weight, np.inf), 0.0)
+    steep = w * model.slack_quadratic
+    least = np.divide(-(excess**2), 4.0 * steep, out=np.zeros_like(excess), where=(excess > 0.0) & (steep > 0.0))
+    # mu'(bound) counts against the cost: a multiplier of a bound that is not met exactly widens the bracket
+    slackness = (_product(duals.lower, low), _product(duals.upper, high), float(duals.terminal @ end))
+    gap_u, rates, error = _input_gap(point, action)
+    gap = costs[-1] + costs[-2] - float(least.sum()) - sum(slackness) + gap_u + rates
+    terms = np.abs((*costs, *slackness, rates, *_sensitivity(point)))
+    margin = MARGIN * float(terms.sum())
+    hard = ~model.soft
+    violation = max(float(side[:, hard].max(initial=0.0)) for side in (low, high))
+    if model.terminal_equality:
+        violation = max(violation, float(np.abs(end).max(initial=0.0)))
+    total = sum(costs)
+    return total - gap - margin - MARGIN * (gap_u + error), total + margin, violation
+
+
+def _sensitivity(point: AgentPoint) -> tuple[float, float]:
+    """What relative errors would change: in the dynamics by their multipliers, in bounds by their prices."""
+    model, plan, w = point.model, point.plan, point.weights[:-1, None]
+    moved = np.abs(plan.x[:-1]) @ np.abs(model.A).T + np.abs(plan.u) @ np.abs(model.B).T
+    moved += np.abs(point.data.disturbance) @ np.abs(model.E).T + np.abs(model.b)
+    rows = np.abs(plan.x[1:]) @ np.abs(model.C).T
+    for j, x in point.neighbours.items():
+        moved += np.abs(x[:-1]) @ np.abs(model.A_ij[j]).T if j in model.A_ij else 0.0
+        rows += np.abs(x[1:]) @ np.abs(model.C_ij[j]).T if j in model.C_ij else 0.0
+    price = w * np.where(model.soft, model.slack_weight, 0.0) + 2.0 * w * model.slack_quadratic * plan.sigma
+    multiplier = price + point.duals.lower + point.duals.upper
+    return float((np.abs(point.duals.dynamics) * moved).sum()), float((multiplier * rows).sum())
+
+
+def _excess(point: AgentPoint) -> tuple[Array, Array]:
+    """(N, p) each: lower + x_lb - C x and C x - upper - x_ub, -inf where there is no bound."""
+    model, rows = point.model, point.bounded
+    return model.lower + model.x_lb - rows, rows - model.upper - model.x_ub
+
+
+def _product(multiplier: Array, excess: Array) -> float:
+    """mu'excess, where a bound that does not exist counts nothing."""
+    return float((multiplier * np.where(np.isfinite(excess), excess, 0.0)).sum())
+
+
+def _input_gap(point: AgentPoint, action: bool) -> tuple[float, float, float]:
+    """What the inputs cost beyond the least Lagrangian over their box; what multipliers of rate limits leave over; and
+    what a relative error of the slopes would change."""
+    model, duals = point.model, point.duals
+    free = slice(1 if action else 0, None)
+    terms, u = point.input_terms()[:, free], point.plan.u[free]
+    slope, least = terms.sum(axis=0), float(np.linalg.eigvalsh(model.R)[0]) if model.m else 0.0
+    curvature = np.broadcast_to(point.weights[:-1][free, None] * max(least, 0.0), u.shape)
+    step = _downhill(slope, curvature, model.u_min - u, model.u_max - u)
+    moves = step != 0.0
+    linear = np.multiply(slope, step, out=np.zeros_like(step), where=moves)
+    curved = np.multiply(curvature, step**2, out=np.zeros_like(step), where=moves & (curvature > 0.0))
+    limits = np.where(np.isfinite(model.du_max), model.du_max, 0.0)
+    over = duals.du_max[free] * (limits - point.changes[free]) + duals.du_min[free] * (limits + point.changes[free])
+    error = np.multiply(np.abs(terms).sum(axis=0), np.abs(step), out=np.zeros_like(step), where=moves)
+    return -float((linear + curved).sum()), float(over.sum()), float(error.sum())
+
+
+def _downhill(slope: Array, curvature: Array, down: Array, up: Array) -> Array:
+    """Step that minimises slope'd + sum curvature d^2 over down <= d <= up.
+
+    |d|^2_R is at least that with the least eigenvalue of R as curvature, for which the components part; so the minimum
+    is a lower bound, exact where R is a multiple of I.
+    """
+    # without curvature the minimum lies at an end of the box, which may be infinite
+    unbounded = np.where(slope == 0.0, 0.0, np.copysign(np.inf, -slope))
+    return np.clip(np.divide(-slope, 2.0 * curvature, out=unbounded, where=curvature > 0.0), down, up)
+
+
+def _input_violation(model: LocalModel, point: AgentPoint, action: bool) -> float:
+    """By how much inputs in their box still break rate limits, where the last input leaves no admissible one."""
+    first = 1 if action else 0
+    over = np.abs(point.changes[first:]) - model.du_max
+    # rounding of a difference is no violation
+    slack = MARGIN * (np.abs(point.plan.u[first:]) + np.where(np.isfinite(model.du_max), model.du_max, 0.0))
+    return float(np.where(over > slack, over, 0.0).max(initial=0.0))

@@ -1,0 +1,150 @@
+"""Residuals of the optimality conditions of the network's problem, for one agent's variables and constraints.
+
+Every residual is relative to the largest of the terms that have to balance in the same entry; entries whose terms are
+all tiny are measured against 1e-5 of the largest that the same component has over the horizon, or of what would change
+the cost by itself, so that no unit is mixed with another. A multiplier counts as large as its share in the entries of the stationarity that its constraint touches.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.lagrangian import AgentPoint
+from dmpcrl_ctrl.qp import KKTResiduals
+
+_SMALL = 1e-5
+_TINY = 1e-100
+
+
+@dataclass(frozen=True, eq=False)
+class _Scales:
+    """What the stationarity in each state, input and slack is measured against."""
+
+    x: Array
+    u: Array
+    sigma: Array
+
+
+def residuals(point: AgentPoint, incoming: Array, action: bool, cost: float) -> KKTResiduals:
+    """Residuals of one agent.
+
+    Parameters
+    ----------
+    point
+        The agent's plan with its neighbours' own trajectories in it, and its multipliers.
+    incoming
+        (N + 1, n): what the neighbours pay for its states.
+    action
+        Whether u(0) is given, so that it is no variable and has no bounds.
+    cost
+        Sum of the magnitudes of all costs in the network: what small numbers are small against.
+    """
+    stationarity, scales = _stationarity(point, incoming, action, cost)
+    feasibility, sign, complementarity = [_dynamics(point, cost)], [], []
+    for excess, size, multiplier, weight in _inequalities(point, scales, action, cost):
+        exists = np.isfinite(excess)
+        distance = np.where(exists, excess, -np.inf) / size
+        share = multiplier * weight
+        feasibility.append(np.maximum(distance, 0.0))
+        sign += [np.maximum(-share, 0.0), np.where(exists, 0.0, np.abs(share))]
+        # of a bound's distance and its multiplier one is zero
+        complementarity.append(np.where(exists, np.minimum(np.abs(share), np.abs(distance)), 0.0))
+    return KKTResiduals(stationarity, _largest(feasibility), _largest(sign), _largest(complementarity))
+
+
+def _stationarity(point: AgentPoint, incoming: Array, action: bool, cost: float) -> tuple[float, _Scales]:
+    model, duals, w = point.model, point.duals, point.weights[:-1, None]
+    through, back = np.zeros((2, *point.plan.x.shape))
+    through[:-1], back[1:] = duals.dynamics @ model.A, -duals.dynamics
+    x_terms = np.concatenate([point.state_terms(), np.stack([through, back, incoming])])[:, 1:]
+    u_terms = np.concatenate([point.input_terms(), np.stack([duals.u_max, -duals.u_min])])[:, 1 if action else 0 :]
+    soft = model.soft & (np.isfinite(model.lower) | np.isfinite(model.upper))
+    prices = w * np.where(soft, model.slack_weight, 0.0), 2.0 * w * model.slack_quadratic * point.plan.sigma
+    s_terms = np.stack([*prices, *(-np.where(soft, part, 0.0) for part in (duals.lower, duals.upper, duals.slack))])
+    # h d^2 = F at d = sqrt(F / h), where the slope is 2 sqrt(h F); without curvature, F over the component's range
+    h = np.maximum(np.diag(model.Q), np.diag(model.P))
+    size = np.abs(point.plan.x).max(axis=0)
+    size = np.maximum(size, 1e-3 * size.max(initial=0.0))
+    flat = np.divide(cost, size, out=np.zeros_like(size), where=size > 0.0)
+    steep = np.where(h > 0.0, 2.0 * np.sqrt(h * cost), flat), 2.0 * np.sqrt(np.diag(model.R) * cost)
+    scales = _Scales(_scale(x_terms, steep[0]), _scale(u_terms, steep[1]), _scale(s_terms))
+    pairs = (x_terms, scales.x), (u_terms, scales.u), (s_terms, scales.sigma)
+    return _largest([np.abs(terms.sum(axis=0)) / scale for terms, scale in pairs]), scales
+
+
+def _dynamics(point: AgentPoint, cost: float) -> Array:
+    """Relative residuals of the dynamics and of a terminal equality, one after the other."""
+    model, plan, data = point.model, point.plan, point.data
+    known = data.disturbance @ model.E.T + model.b
+    own = plan.x[:-1] @ model.A.T, plan.u @ model.B.T
+    others = point.prediction - own[0] - own[1] - known
+    h = np.maximum(np.diag(model.Q), np.diag(model.P))
+    far = np.sqrt(np.divide(cost, h, out=np.zeros_like(h), where=h > 0.0))
+    gaps = np.abs(point.prediction - plan.x[1:]) / _scale(np.stack([*own, known, others, plan.x[1:]]), far)
+    if not model.terminal_equality:
+        return gaps.ravel()
+    size = np.maximum(np.abs(data.x_setpoint[-1]), np.abs(plan.x).max(axis=0))
+    end = np.abs(plan.x[-1] - data.x_setpoint[-1]) / np.where(size > 0.0, size, 1.0)
+    return np.concatenate([gaps.ravel(), end])
+
+
+def _inequalities(
+    point: AgentPoint, scales: _Scales, action: bool, cost: float
+) -> list[tuple[Array, Array, Array, Array]]:
+    """Kind by kind: excess (positive where broken), its size, the multiplier, and what one of it counts."""
+    model, plan, duals, N = point.model, point.plan, point.duals, len(point.weights) - 1
+    first = 1 if action else 0
+    rows, row_weight = _rows(point), _row_weight(point, scales, cost)
+    bounds = [
+        (model.lower + model.x_lb - plan.sigma - point.bounded, rows, duals.lower, row_weight),
+        (point.bounded - model.upper - model.x_ub - plan.sigma, rows, duals.upper, row_weight),
+    ]
+    soft = np.broadcast_to(model.soft & (np.isfinite(model.lower) | np.isfinite(model.upper)), (N, len(model.lower)))
+    bounds.append((np.where(soft, -plan.sigma, -np.inf), rows, duals.slack, 1.0 / scales.sigma))
+    u, weight = plan.u[first:], 1.0 / scales.u
+    for excess, limit, low in ((model.u_min - u, model.u_min, True), (u - model.u_max, model.u_max, False)):
+        size = _scale(np.stack([u, np.broadcast_to(np.where(np.isfinite(limit), limit, 0.0), u.shape)]))
+        bounds.append((excess, size, (duals.u_min if low else duals.u_max)[first:], weight))
+    changes = point.changes[first:]
+    limit = np.broadcast_to(np.where(np.isfinite(model.du_max), model.du_max, 0.0), changes.shape)
+    size = _scale(np.stack([u, changes, limit]))
+    bounds.append((-model.du_max - changes, size, duals.du_min[first:], weight))
+    bounds.append((changes - model.du_max, size, duals.du_max[first:], weight))
+    if action:
+        # no bound on the given input has a multiplier
+        free = np.full((1, model.m), -np.inf)
+        for given in (duals.u_min, duals.u_max, duals.du_min, duals.du_max):
+            bounds.append((free, np.ones_like(free), given[:1], np.ones_like(free)))
+    return bounds
+
+
+def _rows(point: AgentPoint) -> Array:
+    """(N, p): size of the terms in each bounded row."""
+    model = point.model
+    terms = [np.abs(point.plan.x[1:]) @ np.abs(model.C).T, np.abs(point.plan.sigma)]
+    terms += [np.abs(x[1:]) @ np.abs(model.C_ij[j]).T for j, x in point.neighbours.items() if j in model.C_ij]
+    for limit in (model.lower + model.x_lb, model.upper + model.x_ub):
+        terms.append(np.broadcast_to(np.where(np.isfinite(limit), np.abs(limit), 0.0), terms[0].shape))
+    return _scale(np.stack(terms))
+
+
+def _row_weight(point: AgentPoint, scales: _Scales, cost: float) -> Array:
+    """(N, p): what one unit of a bounded row's multiplier counts in the stationarity of states and slacks."""
+    model = point.model
+    touched = np.abs(model.C)[None] / scales.x[:, None, :]
+    weight = touched.max(axis=2, initial=0.0)
+    weight = np.where(model.soft, np.maximum(weight, 1.0 / scales.sigma), weight)
+    # a row on neighbours' states alone: its share in the cost, as their scales are not known here
+    return np.where(weight > 0.0, weight, _rows(point) / (cost if cost > _TINY else 1.0))
+
+
+def _scale(terms: Array, usual: Array | float = 0.0) -> Array:
+    """Of (terms, stages, components): the largest term of each entry, at least 1e-5 of the component's or of `usual`."""
+    scale = np.abs(terms).max(axis=0, initial=0.0)
+    scale = np.maximum(scale, _SMALL * np.maximum(scale.max(axis=0, initial=0.0), usual))
+    return np.where(scale > _TINY, scale, 1.0)
+
+
+def _largest(parts: list[Array]) -> float:
+    return max((float(part.max()) for part in parts if part.size), default=0.0)

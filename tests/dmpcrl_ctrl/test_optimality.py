@@ -1,0 +1,123 @@
+"""Residuals are small at solutions of another solver's problem, and large for every planted fault."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from dmpcrl_ctrl.central import CentralEvaluator
+from dmpcrl_ctrl.certificate import Certificate, certify
+from dmpcrl_ctrl.lagrangian import agent_points
+from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.network import coupling_components
+from dmpcrl_ctrl.plan import Duals
+from dmpcrl_ctrl.validation.strategies import mpc_problems
+from dmpcrl_ctrl.value import Evaluation
+from tests.points import with_neighbours
+
+Case = tuple[MPCProblem, tuple[AgentData, ...]]
+CONDITIONS = ("stationarity", "feasibility", "sign", "complementarity")
+
+
+def certificate(evaluation: Evaluation, **changes: object) -> Certificate:
+    """Of the evaluation with other plans or duals."""
+    question = evaluation.question
+    assert question is not None
+    plans, duals = changes.get("plans", evaluation.plans), changes.get("duals", evaluation.duals)
+    points = agent_points(question.problem, question.data, plans, duals)  # type: ignore[arg-type]
+    return certify(points, coupling_components(question.problem), question.action is not None)
+
+
+@given(mpc_problems())
+@settings(max_examples=100)
+def test_a_solution_passes(case: Case) -> None:
+    problem, data = case
+    evaluation = CentralEvaluator(problem).evaluate(data)
+    assert evaluation.certificate.residual < 1e-7
+    assert not evaluation.certificate.consensus.any()
+
+
+@given(mpc_problems(max_agents=4))
+@settings(max_examples=100)
+def test_v_at_the_policy_passes_as_q(case: Case) -> None:
+    """V's multipliers satisfy the optimality conditions of Q(s, pi(s)), at kinks too."""
+    problem, data = case
+    evaluation = CentralEvaluator(problem).evaluate(data)
+    as_q = evaluation.at_policy()
+    assert as_q.certificate.residual < 1e-7
+    assert set(as_q.gradient[0]) == {*evaluation.gradient[0], "action"}
+
+
+@pytest.fixture
+def evaluation(problem: MPCProblem, data: tuple[AgentData, ...]) -> Evaluation:
+    """Of the network with every feature."""
+    return CentralEvaluator(problem).evaluate(data)
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Duals)])
+def test_one_multiplier_altered_is_seen(evaluation: Evaluation, name: str) -> None:
+    """By a thousandth of what multipliers of its kind are, wherever it stands."""
+    size = max(float(np.abs(getattr(own, name)).max(initial=0.0)) for own in evaluation.duals) or 1.0
+    assert evaluation.certificate.residual < 1e-9
+    models = evaluation.question.problem.models if evaluation.question else ()
+    for i, own in enumerate(evaluation.duals):
+        if name == "terminal" and not models[i].terminal_equality:
+            continue
+        for at in np.ndindex(getattr(own, name).shape):
+            changed = getattr(own, name).copy()
+            changed[at] += 1e-3 * size
+            duals = [*evaluation.duals]
+            duals[i] = replace(own, **{name: changed})
+            assert certificate(evaluation, duals=duals).residual > 1e-6, (i, at)
+
+
+def test_one_sign_flipped_is_seen(evaluation: Evaluation) -> None:
+    for i, own in enumerate(evaluation.duals):
+        for name in (f.name for f in fields(Duals)):
+            values = getattr(own, name)
+            for at in np.argwhere(np.abs(values) > 1e-6):
+                changed = values.copy()
+                changed[tuple(at)] *= -1.0
+                duals = [*evaluation.duals]
+                duals[i] = replace(own, **{name: changed})
+                assert certificate(evaluation, duals=duals).residual > 1e-6, (i, name, at)
+
+
+@pytest.mark.parametrize("name", ["x", "u", "sigma"])
+def test_one_number_of_a_plan_altered_is_seen(evaluation: Evaluation, name: str) -> None:
+    """Of slacks those of rows that have one."""
+    models = evaluation.question.problem.models if evaluation.question else ()
+    for i, plan in enumerate(evaluation.plans):
+        for at in np.ndindex(getattr(plan, name).shape):
+            if (name == "x" and at[0] == 0) or (name == "sigma" and not models[i].soft[at[1]]):
+                continue
+            changed = getattr(plan, name).copy()
+            changed[at] += 1e-3
+            plans = [*evaluation.plans]
+            plans[i] = replace(plan, **{name: changed})
+            problem = evaluation.question.problem if evaluation.question else None
+            assert problem is not None
+            assert certificate(evaluation, plans=with_neighbours(problem, plans)).residual > 1e-6, (i, at)
+
+
+def test_copies_that_differ_from_their_owners_show_as_consensus_only(evaluation: Evaluation) -> None:
+    """The residuals belong to the problem without copies."""
+    plan = evaluation.plans[1]
+    copies = {j: x.copy() for j, x in plan.neighbours.items()}
+    copies[0][2, 0] += 0.5
+    plans = [evaluation.plans[0], replace(plan, neighbours=copies), evaluation.plans[2]]
+    found = certificate(evaluation, plans=plans)
+    assert found.residual == evaluation.certificate.residual
+    largest = np.abs(evaluation.plans[0].x[:, 0]).max()
+    assert found.consensus == pytest.approx([0.0, 0.5 / largest, 0.0])
+
+
+def test_agents_that_plan_apart_show_in_the_residuals(evaluation: Evaluation) -> None:
+    """Another trajectory of agent 0 contradicts the dynamics of agent 1, which it acts on."""
+    first = evaluation.plans[0]
+    x = first.x.copy()
+    x[2] += 0.1
+    found = certificate(evaluation, plans=[replace(first, x=x), *evaluation.plans[1:]])
+    assert found.feasibility[1] > 1e-3
+    assert found.consensus[1] > 1e-3
