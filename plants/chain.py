@@ -117,9 +117,12 @@ def chain_model(true: bool = False) -> tuple[LocalModel, ...]:
         Of agents 1, 2, 3, numbered from zero. The paper has N = 10 stages and gamma = 0.9.
     """
     models = chain(model="true" if true else "initial").local_models(_SAMPLE_TIME).models
-    # A coupling that is to be learned is shared while it is still zero.
+    # A coupling that is to be learned is there, and shared, while it is still zero.
     declared = [{j - 1: (0, 1) for j in _NEIGHBOURS[i]} for i in _NEIGHBOURS]
-    return tuple(replace(m, E=np.zeros((2, 0)), declared=d) for m, d in zip(models, declared, strict=True))
+    return tuple(
+        replace(m, E=np.zeros((2, 0)), declared=d, A_ij={j: np.zeros((2, 2)) for j in d} | dict(m.A_ij))
+        for m, d in zip(models, declared, strict=True)
+    )
 
 
 def continuous_realisation(Ad: Array, Bd: Array, sample_time: float) -> tuple[Array, Array]:

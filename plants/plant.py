@@ -17,7 +17,7 @@ from dmpcrl_ctrl.plants.exogenous import Exogenous, surroundings
 from dmpcrl_ctrl.plants.indices import PerformanceIndex
 from dmpcrl_ctrl.plants.local_models import LocalModels, MPCOptions, build_local_models
 from dmpcrl_ctrl.plants.partition import Agent, make_partition, split_signals
-from dmpcrl_ctrl.plants.prediction import AffineModel, agent_dynamics, whole
+from dmpcrl_ctrl.plants.prediction import AffineModel, AgentDynamics, agent_dynamics, whole
 from dmpcrl_ctrl.plants.prediction import operating_point as operating_point_of
 from dmpcrl_ctrl.plants.signals import Named, limits, plant_name, prices, rates, vector, weight
 from dmpcrl_ctrl.plants.systems import accepted, dynamics_of, output_structure, with_same_signals
@@ -79,6 +79,8 @@ class Plant:
         Each agent's positions in x and u.
     sample_time : Fraction or None
         Seconds; None: continuous.
+    task : Task
+        Limits and weights.
     state_of_output : tuple of int or None
         Which state an output is, or None.
     feedthrough : (ny, m) bool
@@ -127,7 +129,7 @@ class Plant:
         acting = dict(disturbances or {})
         self._names, self._inputs, self.output_names = split_signals(self.system, acting, self.name)
         names = self._names
-        self._task = Task(
+        self.task = Task(
             Q=weight(Q, names.states, f"{self.name}: Q"),
             R=weight(R, names.inputs, f"{self.name}: R"),
             violation_weight=prices(violation_weight, names.states, f"{self.name}: violation_weight"),
@@ -159,7 +161,7 @@ class Plant:
         self.state_names, self.input_names, self.disturbance_names = names.states, names.inputs, names.disturbances
         self.setpoint_names = tuple(f"{signal}_ref" for signal in names.steered)
         self.measured_names = self._surroundings.measured_names
-        self.input_limits, self.state_limits = self._task.input_limits, self._task.state_limits
+        self.input_limits, self.state_limits = self.task.input_limits, self.task.state_limits
         self.agents, self.state_index, self.input_index = partition.agents, partition.state_index, partition.input_index
         for agent, own in zip(self.agents, self.state_index, strict=True):
             self._owners.update(dict.fromkeys(own.tolist(), agent.name))
@@ -236,11 +238,11 @@ class Plant:
 
     def saturate(self, u: Array) -> Array:
         """(m,): control inputs clipped to their limits."""
-        return self._task.saturate(u)
+        return self.task.saturate(u)
 
     def violation(self, x: Array) -> Array:
         """(..., n): by how much each state is outside its limits; zero inside."""
-        return self._task.violation(x)
+        return self.task.violation(x)
 
     def stage_cost(self, x: Array, u: Array, setpoint: Array, d: Array | None = None) -> Array:
         """Cost of one sample by agent.
@@ -261,7 +263,7 @@ class Plant:
             cost. A weight between two agents is split evenly.
         """
         n = len(self.state_names)
-        states, inputs = self._task.state_cost(x, setpoint[:n]), self._task.input_cost(u, setpoint[n:])
+        states, inputs = self.task.state_cost(x, setpoint[:n]), self.task.input_cost(u, setpoint[n:])
         shares = zip(self.state_index, self.input_index, strict=True)
         cost = np.array([states[own].sum() + inputs[held].sum() for own, held in shares])
         if self.extra_stage_cost is None:
@@ -309,7 +311,19 @@ class Plant:
         partition = self._partition if hold == "area" else whole(self._names, self.name)
         dynamics = agent_dynamics(self._model, partition, float(sample_time) if own is None else None)
         setpoint = self._surroundings.initial_setpoint()
-        return build_local_models(dynamics, partition, self._task, setpoint, self._names, float(sample_time), options)
+        return build_local_models(dynamics, partition, self.task, setpoint, self._names, float(sample_time), options)
+
+    def agent_rates(self) -> tuple[AgentDynamics, ...]:
+        """The differential equations whose hold `local_models(hold="area")` is: per second, one an agent.
+
+        Raises
+        ------
+        PlantError
+            The plant, or its `prediction`, is discrete and has no rates.
+        """
+        if self._predicted.sample_time is not None:
+            raise PlantError(f"{self.name}: a discrete model has no rates; take its matrices for parameters (Free)")
+        return agent_dynamics(self._model, self._partition, None)
 
     def _merged(self, u: Array, d: Array | None, time: float) -> Array:
         """(m + nd,): all inputs of the system, finite."""

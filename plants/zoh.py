@@ -10,7 +10,7 @@ cut off. For u(t) = u0 + u1 t over a sample of T seconds, Van Loan's augmentatio
 import math
 
 import numpy as np
-from scipy.linalg import expm
+from scipy.linalg import expm, expm_frechet
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import PlantError
@@ -39,6 +39,40 @@ def zoh(A: Array, B: Array, duration: float) -> tuple[Array, Array]:
     n, m = B.shape
     phi = _exponential(np.vstack([np.hstack([A, B]), np.zeros((m, n + m))]), A, duration)
     return phi[:n, :n], phi[:n, n:]
+
+
+def zoh_adjoint(A: Array, B: Array, duration: float, Ad_bar: Array, Bd_bar: Array) -> tuple[Array, Array]:
+    """Derivative by A and B of a value whose derivative by (Ad, Bd) = zoh(A, B, T) is (Ad_bar, Bd_bar).
+
+    With L(X, D) the derivative of exp at X in the direction D, and <.,.> the sum over products of entries,
+    <G, L(X, D)> = <L(X', G), D>: one Frechet derivative (Al-Mohy and Higham, SIAM J. Matrix Anal. Appl. 30(4), 2009)
+    gives the derivative by all entries.
+
+    Parameters
+    ----------
+    A, B, duration
+        As for :func:`zoh`.
+    Ad_bar, Bd_bar
+        (n, n), (n, m).
+
+    Returns
+    -------
+    A_bar, B_bar
+        (n, n), (n, m).
+
+    Raises
+    ------
+    PlantError
+        As :func:`zoh`.
+    """
+    n, m = B.shape
+    nothing = np.zeros((m, n + m))
+    X, G = np.vstack([np.hstack([A, B]), nothing]), np.vstack([np.hstack([Ad_bar, Bd_bar]), nothing])
+    _require_duration(duration)
+    with np.errstate(all="ignore"):
+        X_bar = duration * np.asarray(expm_frechet(duration * X.T, G, compute_expm=False))
+    _require_finite(X_bar, A, duration)
+    return X_bar[:n, :n], X_bar[:n, n:]
 
 
 def foh_ramp(A: Array, B: Array, duration: float) -> tuple[Array, Array, Array]:
@@ -70,13 +104,21 @@ def foh_ramp(A: Array, B: Array, duration: float) -> tuple[Array, Array, Array]:
 
 
 def _exponential(generator: Array, A: Array, duration: float) -> Array:
-    if not (math.isfinite(duration) and duration > 0.0):
-        raise PlantError(f"a sample must last a positive, finite number of seconds, got {duration}")
+    _require_duration(duration)
     with np.errstate(all="ignore"):
         phi = np.asarray(expm(generator * duration), dtype=np.float64)
+    _require_finite(phi, A, duration)
+    return phi
+
+
+def _require_duration(duration: float) -> None:
+    if not (math.isfinite(duration) and duration > 0.0):
+        raise PlantError(f"a sample must last a positive, finite number of seconds, got {duration}")
+
+
+def _require_finite(phi: Array, A: Array, duration: float) -> None:
     if not np.isfinite(phi).all():
         poles = np.linalg.eigvals(A)
         pole = complex(poles[np.argmax(poles.real)])
         shown = f"{pole.real:g}" if pole.imag == 0.0 else f"{pole:g}"
         raise PlantError(f"the pole {shown} 1/s grows beyond all floats over T = {duration:g} s; shorten the sample")
-    return phi

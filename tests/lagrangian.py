@@ -5,6 +5,7 @@ Lagrangian is quadratic, so that a central difference of any width along a direc
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -76,3 +77,36 @@ def lagrangian(problem: MPCProblem, data: Sequence[AgentData], plans: Sequence[P
             assert not multiplier[~exists].any(), f"{name}: a bound that does not exist has a multiplier"
             total += float(np.sum(multiplier[exists] * excess[exists]))
     return total
+
+
+class Unchecked(LocalModel):
+    """A model whose weights and bounds may be anything: the Lagrangian does not mind."""
+
+    def __init__(self, model: LocalModel, **changes: Any) -> None:
+        for name in LocalModel.__dataclass_fields__:
+            object.__setattr__(self, name, changes.get(name, getattr(model, name)))
+
+
+def lagrangian_of(
+    problem: MPCProblem,
+    i: int,
+    change: Mapping[str, Any],
+    data: Sequence[AgentData],
+    plans: Sequence[Plan],
+    duals: Sequence[Duals],
+) -> float:
+    """The Lagrangian with some fields of agent i's model replaced, unchecked."""
+    models = list(problem.models)
+    models[i] = Unchecked(models[i], **change)
+    changed = object.__new__(MPCProblem)
+    fields = {"models": tuple(models), "horizon": problem.horizon, "discount": problem.discount, "names": problem.names}
+    for name, value in fields.items():
+        object.__setattr__(changed, name, value)
+    return lagrangian(changed, data, plans, duals)
+
+
+def slope(problem: MPCProblem, i: int, name: str, step: Array, *point: Any) -> float:
+    """Exact derivative of the Lagrangian as a field of agent i's model moves along `step`."""
+    value = getattr(problem.models[i], name)
+    ends = [lagrangian_of(problem, i, {name: value + sign * step}, *point) for sign in (1.0, -1.0)]
+    return (ends[0] - ends[1]) / 2.0

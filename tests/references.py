@@ -13,19 +13,20 @@ import cvxpy as cp
 import numpy as np
 
 from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.plan import Duals
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The central solution: value (infinite where infeasible); x, u, sigma, lambda of each agent as in `plan.py`."""
+    """The central solution: value (infinite where infeasible); x, u, sigma and all multipliers as in `plan.py`."""
 
     value: float
     x: tuple[Array, ...] = ()
     u: tuple[Array, ...] = ()
     sigma: tuple[Array, ...] = ()
-    dynamics: tuple[Array, ...] = ()
+    duals: tuple[Duals, ...] = ()
 
     @property
     def action(self) -> tuple[Array, ...]:
@@ -63,13 +64,14 @@ class CentralProgram:
         N = problem.horizon
         self.x = [cp.Variable((N + 1, model.n)) for model in problem.models]
         self.u = [variable(N, model.m) for model in problem.models]
-        self.sigma = [variable(N, int(model.soft.sum()), nonneg=True) for model in problem.models]
+        self.sigma = [variable(N, int(model.soft.sum())) for model in problem.models]
         self.dynamics = [self._dynamics(i) for i in range(len(problem.models))]
 
     def solve(self) -> Reference:
         """Solve with Clarabel, to tight tolerances."""
         agents = range(len(self.problem.models))
-        constraints = [row for i in agents for row in (*self._bounds(i), *self._inputs(i))]
+        rows = [{**self._bounds(i), **self._inputs(i)} for i in agents]
+        constraints = [row for own in rows for row in own.values()]
         program = cp.Problem(
             cp.Minimize(sum(self._cost(i) for i in agents)), [*self.dynamics, *self._given(), *constraints]
         )
@@ -82,7 +84,7 @@ class CentralProgram:
             tuple(np.asarray(x.value) for x in self.x),
             tuple(np.asarray(u.value) for u in self.u),
             tuple(self._full_sigma(i) for i in agents),
-            tuple(np.asarray(row.dual_value) for row in self.dynamics),
+            tuple(self._multipliers(i, own) for i, own in enumerate(rows)),
         )
 
     def _given(self) -> list[Any]:
@@ -121,9 +123,12 @@ class CentralProgram:
             terms.append(cp.sum_squares(cp.multiply(root[:N] * np.sqrt(quadratic), self.sigma[i])))
         return sum(terms)
 
-    def _bounds(self, i: int) -> list[Any]:
+    def _bounds(self, i: int) -> dict[tuple[str, int], Any]:
+        """By the multiplier's name and the bounded row; sigma >= 0 is a constraint, so that it has a multiplier."""
         model, N = self.problem.models[i], self.problem.horizon
-        rows: list[Any] = [self.x[i][N] == self.data[i].x_setpoint[N]] if model.terminal_equality else []
+        rows: dict[tuple[str, int], Any] = {}
+        if model.terminal_equality:
+            rows["terminal", 0] = self.x[i][N] - self.data[i].x_setpoint[N] == 0
         mixed: Any = self.x[i][1:] @ model.C.T if len(model.C) else None
         for j, block in model.C_ij.items():
             mixed = mixed + self.x[j][1:] @ block.T
@@ -131,28 +136,46 @@ class CentralProgram:
         for r in range(len(model.C)):
             give = self.sigma[i][:, place[r]] if model.soft[r] else 0.0
             if np.isfinite(model.lower[r]):
-                rows.append(mixed[:, r] >= model.lower[r] + model.x_lb[r] - give)
+                rows["lower", r] = mixed[:, r] >= model.lower[r] + model.x_lb[r] - give
             if np.isfinite(model.upper[r]):
-                rows.append(mixed[:, r] <= model.upper[r] + model.x_ub[r] + give)
+                rows["upper", r] = mixed[:, r] <= model.upper[r] + model.x_ub[r] + give
+            if model.soft[r]:
+                rows["slack", r] = give >= 0
         return rows
 
-    def _inputs(self, i: int) -> list[Any]:
+    def _inputs(self, i: int) -> dict[tuple[str, int], Any]:
         model, data, u = self.problem.models[i], self.data[i], self.u[i]
         if not model.m:
-            return []
+            return {}
         first = 0 if self.action is None else 1
         changes = cp.diff(cp.vstack([data.previous_input[None, :], u]), axis=0)[first:]
-        rows = []
+        rows: dict[tuple[str, int], Any] = {}
         for c in range(model.m):
             if first == self.problem.horizon:
                 break
             if np.isfinite(model.u_min[c]):
-                rows.append(u[first:, c] >= model.u_min[c])
+                rows["u_min", c] = u[first:, c] >= model.u_min[c]
             if np.isfinite(model.u_max[c]):
-                rows.append(u[first:, c] <= model.u_max[c])
+                rows["u_max", c] = u[first:, c] <= model.u_max[c]
             if np.isfinite(model.du_max[c]):
-                rows.append(cp.abs(changes[:, c]) <= model.du_max[c])
+                rows["du_max", c] = changes[:, c] <= model.du_max[c]
+                rows["du_min", c] = changes[:, c] >= -model.du_max[c]
         return rows
+
+    def _multipliers(self, i: int, rows: dict[tuple[str, int], Any]) -> Duals:
+        """CVXPY's multipliers of inequalities are nonnegative, that of `e == 0` belongs to +lambda'e, as ours."""
+        model, N = self.problem.models[i], self.problem.horizon
+        p, m = len(model.C), model.m
+        widths = {"lower": p, "upper": p, "slack": p, "u_min": m, "u_max": m, "du_min": m, "du_max": m}
+        found = {name: np.zeros((N, width)) for name, width in widths.items()}
+        terminal = np.zeros(model.n)
+        for (name, column), row in rows.items():
+            value = np.asarray(row.dual_value).ravel()
+            if name == "terminal":
+                terminal = value
+            else:
+                found[name][N - len(value) :, column] = value
+        return Duals(dynamics=np.asarray(self.dynamics[i].dual_value), terminal=terminal, **found)
 
     def _full_sigma(self, i: int) -> Array:
         model = self.problem.models[i]
@@ -161,9 +184,9 @@ class CentralProgram:
         return full
 
 
-def variable(stages: int, width: int, **options: Any) -> Any:
+def variable(stages: int, width: int) -> Any:
     """A CVXPY variable, or a constant where it would be empty, which CVXPY does not know."""
-    return cp.Variable((stages, width), **options) if width else cp.Constant(np.zeros((stages, 0)))
+    return cp.Variable((stages, width)) if width else cp.Constant(np.zeros((stages, 0)))
 
 
 def weighted(difference: Any, weight: Array, root: Array) -> list[Any]:

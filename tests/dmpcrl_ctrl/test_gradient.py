@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.gradient import gradients
 from dmpcrl_ctrl.lagrangian import agent_points
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.validation.strategies import mpc_problems
-from tests.lagrangian import lagrangian
+from tests.lagrangian import lagrangian, lagrangian_of
 from tests.points import held_columns, random_point, with_neighbours
 
 Array = np.ndarray
@@ -37,25 +37,6 @@ WIDTH = 1e-3
 def exact_slope(at: Callable[[float], float]) -> float:
     """Of a function that is at most quadratic."""
     return (at(WIDTH) - at(-WIDTH)) / (2.0 * WIDTH)
-
-
-class Unchecked(LocalModel):
-    """A model whose weights and bounds may be anything: the Lagrangian does not mind."""
-
-    def __init__(self, model: LocalModel, **changes: Any) -> None:
-        for name in LocalModel.__dataclass_fields__:
-            object.__setattr__(self, name, changes.get(name, getattr(model, name)))
-
-
-def lagrangian_of(problem: MPCProblem, i: int, change: dict[str, Any], *point: Any) -> float:
-    """L with some fields of agent i's model replaced."""
-    models = list(problem.models)
-    models[i] = Unchecked(models[i], **change)
-    changed = object.__new__(MPCProblem)
-    fields = {"models": tuple(models), "horizon": problem.horizon, "discount": problem.discount, "names": problem.names}
-    for name, value in fields.items():
-        object.__setattr__(changed, name, value)
-    return lagrangian(changed, *point)
 
 
 def directions(shape: tuple[int, ...], rng: np.random.Generator, free: Array) -> Array:

@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import PlantError
-from dmpcrl_ctrl.plants.zoh import foh_ramp, zoh
+from dmpcrl_ctrl.plants.zoh import foh_ramp, zoh, zoh_adjoint
 
-entries = st.floats(-2, 2, allow_subnormal=False)
+# Of rates near the smallest float the integrator cannot tell its error.
+entries = st.floats(-2, 2).map(lambda rate: rate if abs(rate) > 1e-9 else 0.0)
 
 
 @st.composite
@@ -86,3 +88,41 @@ def test_a_sample_lasts_a_positive_time(duration: float) -> None:
 def test_nothing_to_hold_is_a_hold_of_nothing() -> None:
     Ad, Bd = zoh(np.zeros((0, 0)), np.zeros((0, 2)), 1.0)
     assert Ad.shape == (0, 0) and Bd.shape == (0, 2)
+
+
+@settings(max_examples=200)
+@given(systems(), st.integers(0, 2**32 - 1))
+def test_the_adjoint_is_that_of_the_derivative(system: tuple[Array, Array, float], seed: int) -> None:
+    A, B, T = system
+    rng = np.random.default_rng(seed)
+    n, m = map(int, B.shape)
+    Ad_bar, Bd_bar, dA, dB = (rng.normal(size=shape) for shape in ((n, n), (n, m), (n, n), (n, m)))
+    A_bar, B_bar = zoh_adjoint(A, B, T, Ad_bar, Bd_bar)
+    # A complex step has no error of subtraction, so that it may be as short as one likes.
+    step = 1e-20
+    moved = expm(T * np.vstack([np.hstack([A + 1j * step * dA, B + 1j * step * dB]), np.zeros((m, n + m))]))[:n]
+    slope = np.sum(np.hstack([Ad_bar, Bd_bar]) * moved.imag) / step
+    size = np.abs(A_bar * dA).sum() + np.abs(B_bar * dB).sum() + np.exp(T * np.linalg.norm(A, 2))
+    assert np.sum(A_bar * dA) + np.sum(B_bar * dB) == pytest.approx(slope, abs=1e-12 * size)
+
+
+@pytest.mark.parametrize("pole", [-1e6, -1e3, -1.0, 1e-9, 2.0, 300.0])
+def test_the_derivative_of_a_first_order_lag_has_a_closed_form(pole: float) -> None:
+    # Ad = exp(a T), Bd = b (exp(a T) - 1) / a
+    b, T = 3.0, 0.5
+    x = pole * T
+    by_pole = b * T**2 * (0.5 + x / 3.0) if abs(x) < 1e-4 else b * (x * np.exp(x) - np.expm1(x)) / pole**2
+    A, B = np.array([[pole]]), np.array([[b]])
+    one, none = np.ones((1, 1)), np.zeros((1, 1))
+    # An exponential by repeated squaring loses as many digits as the norm has.
+    rtol = max(1e-13, np.finfo(float).eps * abs(x))
+    np.testing.assert_allclose(zoh_adjoint(A, B, T, one, none), [[[T * np.exp(x)]], [[0.0]]], rtol=rtol)
+    np.testing.assert_allclose(zoh_adjoint(A, B, T, none, one), [[[by_pole]], [[np.expm1(x) / pole]]], rtol=rtol)
+
+
+def test_the_adjoint_needs_a_sample_and_floats_too() -> None:
+    A, B = np.diag([-1.0, 1000.0]), np.ones((2, 1))
+    with pytest.raises(PlantError, match="positive, finite number of seconds"):
+        zoh_adjoint(A, B, 0.0, A, B)
+    with pytest.raises(PlantError, match=r"the pole 1000 1/s grows beyond all floats over T = 1 s"):
+        zoh_adjoint(A, B, 1.0, A, B)
