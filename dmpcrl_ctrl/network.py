@@ -127,7 +127,8 @@ class Components:
 
     def own(self, i: int) -> tuple[Index, Index]:
         """Entries that agent i owns, and the components of its state that they are."""
-        entries = np.flatnonzero(self.neighbourhood.owner == i)
+        # sorted by owner, so that a large network need not be searched
+        entries = np.arange(*np.searchsorted(self.neighbourhood.owner, [i, i + 1]))
         return entries, self.column[entries]
 
     def copied(self, i: int, j: int) -> tuple[Index, Index]:
