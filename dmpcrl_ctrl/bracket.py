@@ -24,6 +24,7 @@ from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.plan import Plan
 
 MARGIN = 1e-12
+_ROUNDING = 4.0 * np.finfo(float).eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +81,10 @@ def roll_out(points: Sequence[AgentPoint], inputs: Sequence[Array], components: 
         shared = np.zeros(exchange.size)
         for (entries, columns), states in zip(owned, x, strict=True):
             shared[entries] = states[k, columns]
-        for i, told in enumerate(exchange.scatter(Kind.PLAN, shared)):
+        for i, heard in enumerate(exchange.scatter(Kind.PLAN, shared)):
             for j in known[i]:
                 places, columns = components.copied(i, j)
-                known[i][j][k, columns] = told[places]
+                known[i][j][k, columns] = heard[places]
         if k == N:
             break
         for i, p in enumerate(points):
@@ -234,5 +235,5 @@ def _input_violation(model: LocalModel, point: AgentPoint, action: bool) -> floa
     first = 1 if action else 0
     over = np.abs(point.changes[first:]) - model.du_max
     # rounding of a difference is no violation
-    slack = MARGIN * (np.abs(point.plan.u[first:]) + np.where(np.isfinite(model.du_max), model.du_max, 0.0))
+    slack = _ROUNDING * (np.abs(point.plan.u[first:]) + np.where(np.isfinite(model.du_max), model.du_max, 0.0))
     return float(np.where(over > slack, over, 0.0).max(initial=0.0))

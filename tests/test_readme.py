@@ -10,20 +10,22 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+MARK = "-- next block --"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the Python of the README was run, block after block, each in a process of its own."""
+    """A folder in which the Python of the README was run, block after block, as a reader would."""
     place = tmp_path_factory.mktemp("readme")
-    for number, block in enumerate(BLOCKS):
-        script = place / f"block_{number}.py"
-        script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{block}", encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-W", "error", script.name], cwd=place, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        (place / f"block_{number}.out").write_text(done.stdout, encoding="utf-8")
+    script = place / "blocks.py"
+    body = f"\nprint({MARK!r})\n".join(BLOCKS)
+    script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{body}", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script.name], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for number, output in enumerate(done.stdout.split(MARK)):
+        (place / f"block_{number}.out").write_text(output, encoding="utf-8")
     return place
 
 
@@ -47,6 +49,13 @@ def test_the_first_loop_does_what_the_text_says(folder: Path) -> None:
     time, *rest = (folder / "block_1.out").read_text(encoding="utf-8").split()
     assert float(time) == 10.0
     assert float(rest[-1]) == pytest.approx(run.cost.sum())
+
+
+def test_the_evaluation_is_proved(folder: Path) -> None:
+    value, width, residual, *_ = (folder / "block_2.out").read_text(encoding="utf-8").split()
+    assert float(value) > 0.0
+    assert 0.0 <= float(width) < 1e-6 * float(value)
+    assert float(residual) < 1e-9
 
 
 def test_commands_and_files_of_the_readme_exist() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from dmpcrl_ctrl.active_set import active_set
+from dmpcrl_ctrl.active_set import active_set, with_rows
 from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals
 from dmpcrl_ctrl.status import Status
 
@@ -38,6 +38,24 @@ def test_a_rough_point_with_the_right_rows_becomes_exact(matrix: type) -> None:
         point = rows.solve(program, start)
         assert np.allclose(point.x, EXACT, atol=1e-14)
         assert kkt_residuals(program, point).worst < 1e-14
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
+def test_given_rows_serve_for_other_matrices(matrix: type) -> None:
+    """H and C twice as large: x_0 = 1/2, and 2 (x_1 - x_2) = 1 with multiplier 1/2 gives x_1 = 7/4."""
+    H, A, C = (matrix(M) for M in (2.0 * PROGRAM.H, PROGRAM.A, 2.0 * PROGRAM.C))
+    program = QP(H, PROGRAM.g, A, PROGRAM.b, C, PROGRAM.lower, PROGRAM.upper)
+    point = with_rows(program, np.array([], dtype=int), np.array([1])).solve(program)
+    assert np.allclose(point.x, [0.5, 1.75, 1.25], atol=1e-14)
+    assert np.allclose(point.upper_dual, [0.0, 0.5, 0.0], atol=1e-14)
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
+def test_no_rows_at_all_leave_the_unconstrained_minimum(matrix: type) -> None:
+    none = np.zeros((0, 2))
+    program = QP(matrix(np.diag([1.0, 4.0])), np.array([2.0, 4.0]), matrix(none), none[:, 0], matrix(none), *none.T)
+    start = nearby(np.zeros(2), [], [])
+    assert np.allclose(active_set(program, start).solve(program, start).x, [-2.0, -1.0], atol=1e-15)
 
 
 def test_wrong_rows_show_in_the_residuals() -> None:

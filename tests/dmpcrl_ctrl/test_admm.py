@@ -1,18 +1,27 @@
 """ADMM on problems whose path is known in closed form; it heals, and it sees contradictions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.admm import ADMMOptions, ADMMState, Held, Sweep, cold_state, iterate, shifted_state, step
+from dmpcrl_ctrl.admm import ADMMOptions, iterate
+from dmpcrl_ctrl.channel import Neighbourhood
+from dmpcrl_ctrl.consensus import ADMMState, Held, Sweep, cold_state, shifted_state, step
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 
 NONE = np.zeros(0)
 ALL_SHARE_ONE = [Held(np.array([0]), np.array([0])) for _ in range(3)]
+
+
+def circle(held: Sequence[Held]) -> Neighbourhood:
+    """Everything belongs to agent 0."""
+    size = 1 + max(int(h.shared.max()) for h in held)
+    return Neighbourhood(np.zeros(size, dtype=np.intp), tuple(h.shared for h in held))
 
 
 @dataclass
@@ -34,7 +43,7 @@ def errors(agents: list[Scalar], weight: float, optimum: float, count: int) -> n
     held = ALL_SHARE_ONE[: len(agents)]
     state, found = cold_state(held, 1), []
     for _ in range(count):
-        sweep = step(agents, held, np.array([weight]), state, 1.0)
+        sweep = step(agents, held, np.array([weight]), circle(held), state)
         assert isinstance(sweep, Sweep)
         state = sweep.state
         duals = [float(y[0] + a.h * (optimum - a.c)) for y, a in zip(state.y, agents, strict=True)]
@@ -67,7 +76,7 @@ def test_unequal_curvatures_converge_at_the_published_best_rates(
 def test_a_disturbed_multiplier_heals() -> None:
     agents = [Scalar(1.0, c) for c in (0.0, 1.0, 5.0)]
     disturbed = replace(cold_state(ALL_SHARE_ONE, 1), y=(np.array([7.0]), np.array([0.0]), np.array([0.0])))
-    result = iterate(agents, ALL_SHARE_ONE, np.ones(1), disturbed, ADMMOptions(iterations=60))
+    result = iterate(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), disturbed, ADMMOptions(iterations=60))
     assert result.state.z == pytest.approx([2.0], abs=1e-12)
     assert sum(float(y[0]) for y in result.state.y) == pytest.approx(0.0, abs=1e-12)
 
@@ -75,8 +84,8 @@ def test_a_disturbed_multiplier_heals() -> None:
 def test_the_penalty_is_scaled_towards_its_best_value_and_the_solution_stays() -> None:
     agents = [Scalar(1.0, c, 1e-4) for c in (0.0, 1.0, 5.0)]
     fixed, balanced = (
-        iterate(agents, ALL_SHARE_ONE, np.full(1, 1e-4), cold_state(ALL_SHARE_ONE, 1),
-                ADMMOptions(iterations=200, tolerance=1e-10, balance_at=at))
+        iterate(agents, ALL_SHARE_ONE, np.full(1, 1e-4), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1),
+                ADMMOptions(iterations=200, tolerance=1e-10, acceleration=0, balance_at=at))
         for at in ((), (10, 20, 30, 40, 50))
     )  # fmt: skip
     assert fixed.status is Status.NOT_CONVERGED
@@ -89,7 +98,7 @@ def test_the_penalty_is_scaled_towards_its_best_value_and_the_solution_stays() -
 def test_over_relaxation_keeps_the_solution(relaxation: float) -> None:
     agents = [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 4.0))]
     options = ADMMOptions(iterations=400, tolerance=1e-10, relaxation=relaxation)
-    result = iterate(agents, ALL_SHARE_ONE, np.ones(1), cold_state(ALL_SHARE_ONE, 1), options)
+    result = iterate(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
     assert result.status is Status.OPTIMAL
     assert result.state.z == pytest.approx([22.0 / 8.0], abs=1e-8)
     assert len(result.primal) == len(result.dual) < 400
@@ -97,7 +106,14 @@ def test_over_relaxation_keeps_the_solution(relaxation: float) -> None:
 
 def test_constraints_that_contradict_each_other_stall_and_name_the_agent_at_odds() -> None:
     agents = [Scalar(1.0, 0.0, high=1.0), Scalar(1.0, 0.0, high=1.5), Scalar(1.0, 9.0, low=5.0)]
-    result = iterate(agents, ALL_SHARE_ONE, np.ones(1), cold_state(ALL_SHARE_ONE, 1), ADMMOptions(5000, tolerance=1e-8))
+    result = iterate(
+        agents,
+        ALL_SHARE_ONE,
+        np.ones(1),
+        circle(ALL_SHARE_ONE),
+        cold_state(ALL_SHARE_ONE, 1),
+        ADMMOptions(5000, tolerance=1e-8),
+    )
     assert result.status is Status.CONSENSUS_STALLED
     assert result.culprit == 2
     assert len(result.primal) < 5000
@@ -107,7 +123,9 @@ def test_constraints_that_contradict_each_other_stall_and_name_the_agent_at_odds
 def test_a_contradiction_that_holds_z_at_zero_is_found(tolerance: float | None) -> None:
     agents = [Scalar(1.0, 0.0, low=1.0), Scalar(1.0, 0.0, high=-1.0)]
     options = ADMMOptions(iterations=100, tolerance=tolerance)
-    result = iterate(agents, ALL_SHARE_ONE[:2], np.ones(1), cold_state(ALL_SHARE_ONE[:2], 1), options)
+    result = iterate(
+        agents, ALL_SHARE_ONE[:2], np.ones(1), circle(ALL_SHARE_ONE[:2]), cold_state(ALL_SHARE_ONE[:2], 1), options
+    )
     assert result.status is Status.CONSENSUS_STALLED
     assert result.state.z == pytest.approx([0.0])
 
@@ -117,7 +135,9 @@ def test_a_penalty_far_too_light_is_no_contradiction(penalty: float) -> None:
     agents = [Scalar(1.0, c, penalty) for c in (0.0, 1.0, 5.0)]
     options = ADMMOptions(iterations=300, tolerance=1e-9, penalty=penalty)
     start = cold_state(ALL_SHARE_ONE, 1)
-    result = iterate(agents, ALL_SHARE_ONE, np.full(1, penalty), start, options, curvature=np.ones(1))
+    result = iterate(
+        agents, ALL_SHARE_ONE, np.full(1, penalty), circle(ALL_SHARE_ONE), start, options, curvature=np.ones(1)
+    )
     assert result.status is Status.NOT_CONVERGED
 
 
@@ -126,8 +146,15 @@ def test_a_local_failure_is_named_and_nothing_is_lost() -> None:
         def solve(self, linear: np.ndarray, factor: float) -> QPSolution:
             return QPSolution(NONE, NONE, NONE, NONE, Status.PRIMAL_INFEASIBLE)
 
-    state = ADMMState(np.array([3.0]), (np.ones(1), np.ones(1), np.ones(1)))
-    result = iterate([Scalar(1, 0), Failing(1, 0), Scalar(1, 0)], ALL_SHARE_ONE, np.ones(1), state, ADMMOptions())
+    state = ADMMState(np.array([3.0]), (np.full(1, 3.0),) * 3, (np.ones(1),) * 3)
+    result = iterate(
+        [Scalar(1, 0), Failing(1, 0), Scalar(1, 0)],
+        ALL_SHARE_ONE,
+        np.ones(1),
+        circle(ALL_SHARE_ONE),
+        state,
+        ADMMOptions(),
+    )
     assert (result.status, result.culprit, result.solutions) == (Status.PRIMAL_INFEASIBLE, 1, ())
     assert result.state.z is state.z
 
@@ -136,16 +163,24 @@ def test_weights_apart_a_component_are_weighed_in_the_mean() -> None:
     """(15b) with W: after a shift of the state the fixed point is reached again from anywhere."""
     held = [Held(np.array([0]), np.array([0])), Held(np.array([0]), np.array([0]))]
     agents = [Scalar(1.0, 0.0, 2.0), Scalar(3.0, 4.0, 2.0)]
-    result = iterate(agents, held, np.array([2.0]), cold_state(held, 1), ADMMOptions(iterations=200, tolerance=1e-12))
+    result = iterate(
+        agents, held, np.array([2.0]), circle(held), cold_state(held, 1), ADMMOptions(iterations=200, tolerance=1e-12)
+    )
     assert result.state.z == pytest.approx([3.0], abs=1e-10)
 
 
 def test_shifting_moves_z_and_y_one_stage_on() -> None:
     held = [Held(np.arange(3), np.arange(3)), Held(np.arange(2), np.array([0, 1]))]
-    state = ADMMState(np.array([1.0, 2.0, 3.0]), (np.array([4.0, 5.0, 6.0]), np.array([7.0, 8.0])), 4.0)
+    state = ADMMState(
+        np.array([1.0, 2.0, 3.0]),
+        (np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.5])),
+        (np.array([4.0, 5.0, 6.0]), np.array([7.0, 8.0])),
+        4.0,
+    )
     moved = shifted_state(state, held, np.array([1, 2, 2]))
     assert moved.z.tolist() == [2.0, 3.0, 3.0]
     assert [y.tolist() for y in moved.y] == [[5.0, 6.0, 6.0], [8.0, 8.0]]
+    assert [copy.tolist() for copy in moved.copies] == [[2.0, 3.0, 3.0], [2.5, 2.5]]
     assert moved.factor == 4.0
 
 

@@ -5,7 +5,7 @@ difference of any width is its exact derivative. That it is the derivative of th
 `tests/systems/test_gradients.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.validation.strategies import mpc_problems
-from tests.lagrangian import lagrangian, lagrangian_of
+from tests.lagrangian import lagrangian, lagrangian_of, slope
 from tests.points import held_columns, random_point, with_neighbours
 
 Array = np.ndarray
@@ -31,16 +31,6 @@ PLAIN = (
     "u_min", "u_max", "du_max", "G", "Q_c",
 )  # fmt: skip
 SYMMETRIC = ("Q", "R", "P", "Q_c")
-WIDTH = 1e-3
-
-
-def exact_slope(at: Callable[[float], float]) -> float:
-    """Of a function that is at most quadratic."""
-    return (at(WIDTH) - at(-WIDTH)) / (2.0 * WIDTH)
-
-
-def directions(shape: tuple[int, ...], rng: np.random.Generator, free: Array) -> Array:
-    return np.where(free, rng.normal(size=shape), 0.0)
 
 
 def gradient_at(
@@ -55,43 +45,31 @@ def test_it_is_the_derivative_of_the_lagrangian_by_every_field_of_every_model(ca
     problem, data = case
     plans, duals = random_point(problem, data, seed)
     found, rng = gradient_at(problem, data, plans, duals, False), np.random.default_rng(seed)
+    size = 1.0 + abs(lagrangian(problem, data, plans, duals))
     for i, model in enumerate(problem.models):
-        fields = [(name, None) for name in PLAIN]
-        fields += [(name, j) for name in ("A_ij", "C_ij", "G_ij") for j in getattr(model, name)]
-        for name, j in fields:
-            value = getattr(model, name) if j is None else getattr(model, name)[j]
-            mine = found[i][name] if j is None else found[i][name][j]
+        assert found[i]["V0"] == 1.0
+        for name in PLAIN:
+            value, mine = getattr(model, name), found[i][name]
             assert mine.shape == value.shape, name
             free = np.isfinite(value)
-            if j is not None:
+            step = np.where(free, rng.normal(size=value.shape), 0.0)
+            step = step + step.T if name in SYMMETRIC else step
+            expected = slope(problem, i, name, step, data, plans, duals)
+            assert np.sum(mine[free] * step[free]) == pytest.approx(expected, rel=1e-6, abs=1e-9 * size), (i, name)
+        for name in ("A_ij", "C_ij", "G_ij"):
+            for j, block in getattr(model, name).items():
+                mine = found[i][name][j]
                 columns, to_end = held_columns(problem, i, j)
-                known = np.isin(np.arange(value.shape[1]), columns if to_end or name != "C_ij" else [])
+                known = np.isin(np.arange(block.shape[1]), columns if to_end or name != "C_ij" else [])
+                assert mine.shape == block.shape
                 assert np.isnan(mine[:, ~known]).all()
-                free = free & known
-            direction = directions(value.shape, rng, free)
-            if name in SYMMETRIC:
-                direction = direction + direction.T
-            expected = exact_slope(
-                lambda h, i=i, name=name, j=j, value=value, direction=direction: lagrangian_of(
-                    problem,
-                    i,
-                    {
-                        name: value + h * direction
-                        if j is None
-                        else getattr(problem.models[i], name) | {j: value + h * direction}
-                    },
-                    data,
-                    plans,
-                    duals,
-                )
-            )
-            size = 1.0 + abs(lagrangian(problem, data, plans, duals))
-            assert np.sum(mine[free] * direction[free]) == pytest.approx(expected, rel=1e-6, abs=1e-9 * size), (
-                i,
-                name,
-                j,
-            )
-        assert found[i]["V0"] == 1.0
+                step = np.where(known, rng.normal(size=block.shape), 0.0)
+                ends = [
+                    lagrangian_of(problem, i, {name: {**getattr(model, name), j: block + h * step}}, data, plans, duals)
+                    for h in (1.0, -1.0)
+                ]
+                expected = (ends[0] - ends[1]) / 2.0
+                assert np.sum(mine[:, known] * step[:, known]) == pytest.approx(expected, rel=1e-6, abs=1e-9 * size)
 
 
 @given(mpc_problems(max_agents=4), st.integers(0, 2**32 - 1), st.booleans())
@@ -102,47 +80,36 @@ def test_it_is_the_derivative_by_states_actions_and_all_other_data(case: Case, s
     found, rng = gradient_at(problem, data, plans, duals, given_action), np.random.default_rng(seed)
     size = 1.0 + abs(lagrangian(problem, data, plans, duals))
 
-    def slope(i: int, change: Callable[[float], tuple[AgentData, Plan]]) -> float:
-        def at(h: float) -> float:
-            d, plan = change(h)
-            some_data, some_plans = list(data), list(plans)
-            some_data[i], some_plans[i] = d, plan
-            return lagrangian(problem, some_data, with_neighbours(problem, some_plans), duals)
+    def moved(i: int, name: str, step: Array) -> tuple[AgentData, Plan]:
+        """Data and plan of agent i with a state, an action or a field of the data moved."""
+        d, x, u = data[i], plans[i].x.copy(), plans[i].u.copy()
+        if name == "action":
+            u[0] += step
+            return d, replace(plans[i], u=u)
+        d = replace(d, **{name: getattr(d, name) + step})
+        x[0] = d.state
+        return d, replace(plans[i], x=x)
 
-        return exact_slope(at)
-
-    for i, (d, plan) in enumerate(zip(data, plans, strict=True)):
-        step = rng.normal(size=d.state.shape)
-
-        def state_moved(h: float, d: AgentData = d, plan: Plan = plan, step: Array = step) -> tuple[AgentData, Plan]:
-            x = plan.x.copy()
-            x[0] += h * step
-            return replace(d, state=x[0]), replace(plan, x=x)
-
-        assert found[i]["state"] @ step == pytest.approx(slope(i, state_moved), rel=1e-6, abs=1e-9 * size)
-        push = rng.normal(size=d.previous_input.shape)
-        expected = slope(i, lambda h, d=d, p=plan, v=push: (replace(d, previous_input=d.previous_input + h * v), p))
-        assert found[i]["previous_input"] @ push == pytest.approx(expected, rel=1e-6, abs=1e-9 * size)
-        load = rng.normal(size=d.disturbance.shape)
-        expected = slope(i, lambda h, d=d, p=plan, v=load: (replace(d, disturbance=d.disturbance + h * v), p))
-        assert np.sum(found[i]["disturbance"] * load) == pytest.approx(expected, rel=1e-6, abs=1e-9 * size)
-        to = rng.normal(size=d.state.shape)
-        expected = slope(i, lambda h, d=d, p=plan, v=to: (replace(d, x_setpoint=d.x_setpoint + h * v), p))
-        assert found[i]["x_setpoint"] @ to == pytest.approx(expected, rel=1e-6, abs=1e-9 * size)
-        by = rng.normal(size=d.previous_input.shape)
-        expected = slope(i, lambda h, d=d, p=plan, v=by: (replace(d, u_setpoint=d.u_setpoint + h * v), p))
-        assert found[i]["u_setpoint"] @ by == pytest.approx(expected, rel=1e-6, abs=1e-9 * size)
-        if not given_action:
-            assert "action" not in found[i]
-            continue
-
-        def acted(h: float, d: AgentData = d, plan: Plan = plan, by: Array = by) -> tuple[AgentData, Plan]:
-            u = plan.u.copy()
-            u[0] += h * by
-            return d, replace(plan, u=u)
-
-        # the change from the last input to a given one has no bound
-        assert found[i]["action"] @ by == pytest.approx(slope(i, acted), rel=1e-6, abs=1e-9 * size)
+    names = [
+        "state",
+        "previous_input",
+        "disturbance",
+        "x_setpoint",
+        "u_setpoint",
+        *(["action"] if given_action else []),
+    ]
+    for i, d in enumerate(data):
+        assert ("action" in found[i]) == given_action
+        for name in names:
+            step = rng.normal(size=found[i][name].shape)
+            ends = []
+            for sign in (1.0, -1.0):
+                some_data, some_plans = list(data), list(plans)
+                some_data[i], some_plans[i] = moved(i, name, sign * step)
+                ends.append(lagrangian(problem, some_data, with_neighbours(problem, some_plans), duals))
+            expected = (ends[0] - ends[1]) / 2.0
+            assert np.sum(found[i][name] * step) == pytest.approx(expected, rel=1e-6, abs=1e-9 * size), (i, name)
+        assert found[i]["disturbance"].shape == d.disturbance.shape
 
 
 def test_the_price_of_a_state_comes_from_the_neighbours(problem: MPCProblem, data: tuple[AgentData, ...]) -> None:

@@ -8,7 +8,15 @@ import pytest
 from scipy import sparse
 
 from dmpcrl_ctrl.errors import SolverError
-from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals, require_valid, substitution
+from dmpcrl_ctrl.qp import (
+    QP,
+    QPSolution,
+    kkt_residuals,
+    require_matrices,
+    require_shapes,
+    require_valid,
+    substitution,
+)
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.status import Status
 
@@ -68,8 +76,39 @@ def test_substituting_the_optimal_value_of_a_variable_leaves_value_and_multiplie
         ({"b": np.array([np.inf])}, "b holds"),
         ({"upper": np.array([np.nan])}, "bound of the program is NaN"),
         ({"lower": np.array([1.0])}, "row 0 cross: lower 1 exceeds upper 0.5"),
+        ({"upper": np.array([-np.inf])}, "row 0 lies between -inf and -inf"),
+        ({"lower": np.array([np.inf]), "upper": np.array([np.inf])}, "row 0 lies between inf and inf"),
     ],
 )
 def test_what_solvers_would_answer_wrongly_is_refused(fault: dict[str, Any], message: str) -> None:
     with pytest.raises(SolverError, match=message):
         require_valid(replace(BY_HAND, **fault))
+
+
+@pytest.mark.parametrize("name", ["H", "A", "C", "upper"])
+def test_a_part_that_does_not_fit_is_named(name: str) -> None:
+    require_shapes(BY_HAND)
+    doubled: dict[str, Any] = {name: np.concatenate([getattr(BY_HAND, name)] * 2)}
+    with pytest.raises(SolverError, match=f"program's {name} has shape"):
+        require_shapes(replace(BY_HAND, **doubled))
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
+@pytest.mark.parametrize("name", ["H", "A", "C"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_matrix_that_is_not_finite_is_refused(matrix: Any, name: str, value: float) -> None:
+    array = np.array(getattr(BY_HAND, name))
+    array[0, 1] = value
+    parts = {each: matrix(array if each == name else getattr(BY_HAND, each)) for each in ("H", "A", "C")}
+    with pytest.raises(SolverError, match=f"{name} holds a number that is not finite"):
+        require_matrices(replace(BY_HAND, **parts))
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
+def test_a_hessian_must_be_symmetric_but_for_rounding(matrix: Any) -> None:
+    H = np.eye(3)
+    H[0, 1] = 1e-12
+    require_matrices(replace(BY_HAND, H=matrix(H)))
+    H[0, 1] = 1e-3
+    with pytest.raises(SolverError, match=r"not symmetric: it differs from its transpose by 0\.001"):
+        require_matrices(replace(BY_HAND, H=matrix(H)))

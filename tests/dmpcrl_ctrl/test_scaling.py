@@ -60,3 +60,17 @@ def test_empty_blocks_and_columns_without_an_entry_are_left_alone() -> None:
     empty = QP(np.zeros((2, 2)), np.ones(2), np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
     scaling = equilibrate(empty)
     assert scaling.variables.tolist() == [1.0, 1.0] and scaling.cost == 1.0
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
+def test_units_serve_for_matrices_that_moved_a_little_and_are_given_up_after_much(matrix: type) -> None:
+    program = replace(PROGRAM, H=matrix(PROGRAM.H), A=matrix(PROGRAM.A), C=matrix(PROGRAM.C))
+    scaling = equilibrate(program)
+    near = scaling.moved(replace(program, H=2.0 * program.H, A=0.7 * program.A))
+    assert scaling.balanced and near.balanced
+    assert np.allclose(near.variables, scaling.variables) and near.cost == scaling.cost
+    moved, dense = near.H, np.diag(scaling.variables) @ (2.0 * PROGRAM.H) @ np.diag(scaling.variables) * scaling.cost
+    assert np.allclose(moved.toarray() if sparse.issparse(moved) else moved, dense)
+    for name in ("H", "A", "C"):
+        for factor in (1e-2, 1e2):
+            assert not scaling.moved(replace(program, **{name: factor * getattr(program, name)})).balanced
