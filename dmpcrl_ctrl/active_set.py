@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
+from scipy.linalg import lapack
 from scipy.sparse.linalg import splu
 
 from dmpcrl_ctrl.arrays import Array, Index, Matrix
@@ -26,41 +27,42 @@ class ActiveSet:
 
     Solves  [H  N'] [x ]   [-g]
             [N  0 ] [nu] = [ r]   with N the rows of A and the active rows of C, through a slightly regularised matrix
-    (so that redundant rows and flat directions do no harm) and iterative refinement on the true one.
+    (so that redundant rows and flat directions do no harm) and iterative refinement on the true one, `conditions`.
     """
 
     at_lower: Index
     at_upper: Index
-    H: Matrix
-    N: Matrix
+    conditions: Matrix
     factors: Callable[[Array], Array]
 
     def solve(self, qp: QP, start: QPSolution | None = None) -> QPSolution:
         """The point that satisfies every condition with these active rows, refined from `start` where one is given."""
         v, e, a = len(qp.g), len(qp.b), len(self.at_lower)
         right = np.concatenate([-qp.g, qp.b, qp.lower[self.at_lower], qp.upper[self.at_upper]])
-        point = np.zeros(len(right)) if start is None else self._pack(start)
-        missing = right - self._apply(point, v)
+        if start is None:
+            point, missing = np.zeros(len(right)), right
+        else:
+            point = self._pack(start)
+            missing = right - self.conditions @ point
+        lacking = _norm(missing)
         for _ in range(_REFINEMENTS):
             refined = point + self.factors(missing)
-            still_missing = right - self._apply(refined, v)
-            if not _norm(still_missing) < _norm(missing):
+            still_missing = right - self.conditions @ refined
+            before, lacking = lacking, _norm(still_missing)
+            if not lacking < before:
                 break
-            gained = _norm(still_missing) < 0.5 * _norm(missing)
             point, missing = refined, still_missing
-            if not gained:
+            if not lacking < 0.5 * before:
                 break
         low, high = np.zeros(len(qp.lower)), np.zeros(len(qp.lower))
         low[self.at_lower] = -point[v + e : v + e + a]
         high[self.at_upper] = point[v + e + a :]
         # an inequality with lower = upper is an equality: its multiplier may have either sign
-        pinned = qp.lower == qp.upper
-        net = np.where(pinned, high - low, 0.0)
-        low, high = np.where(pinned, np.maximum(-net, 0.0), low), np.where(pinned, np.maximum(net, 0.0), high)
+        pinned = np.flatnonzero(qp.lower == qp.upper)
+        if len(pinned):
+            net = high[pinned] - low[pinned]
+            low[pinned], high[pinned] = np.maximum(-net, 0.0), np.maximum(net, 0.0)
         return QPSolution(point[:v], point[v : v + e], low, high, Status.OPTIMAL)
-
-    def _apply(self, point: Array, v: int) -> Array:
-        return np.concatenate([self.H @ point[:v] + self.N.T @ point[v:], self.N @ point[:v]])
 
     def _pack(self, start: QPSolution) -> Array:
         bounds = [-start.lower_dual[self.at_lower], start.upper_dual[self.at_upper]]
@@ -68,7 +70,7 @@ class ActiveSet:
 
 
 def _norm(values: Array) -> float:
-    return float(np.abs(values).max(initial=0.0))
+    return float(np.abs(values).max()) if len(values) else 0.0
 
 
 def active_set(qp: QP, solution: QPSolution) -> ActiveSet:
@@ -76,19 +78,47 @@ def active_set(qp: QP, solution: QPSolution) -> ActiveSet:
     rows = qp.C @ solution.x
     at_lower = np.flatnonzero((rows - qp.lower < solution.lower_dual) | (qp.lower == qp.upper))
     at_upper = np.flatnonzero((qp.upper - rows < solution.upper_dual) & (qp.lower < qp.upper))
-    if sparse.issparse(qp.H):
-        N = sparse.csc_array(sparse.vstack([qp.A, qp.C[at_lower], qp.C[at_upper]]))
-    else:
+    return with_rows(qp, at_lower, at_upper)
+
+
+def with_rows(qp: QP, at_lower: Index, at_upper: Index) -> ActiveSet:
+    """Factorise for given active rows; their bounds must be finite."""
+    if isinstance(qp.H, np.ndarray):
         N = np.vstack([qp.A, qp.C[at_lower], qp.C[at_upper]])
-    return ActiveSet(at_lower, at_upper, qp.H, N, _factorise(qp.H, N))
+        v, size = len(qp.H), len(qp.H) + len(N)
+        conditions = np.zeros((size, size))
+        conditions[:v, :v], conditions[v:, :v], conditions[:v, v:] = qp.H, N, N.T
+        return ActiveSet(at_lower, at_upper, conditions, _dense_factors(conditions, _corners(qp.H, N)))
+    N = sparse.csc_array(sparse.vstack([qp.A, qp.C[at_lower], qp.C[at_upper]]))
+    conditions = sparse.csc_array(sparse.block_array([[qp.H, N.T], [N, None]]))
+    return ActiveSet(at_lower, at_upper, conditions, _sparse_factors(conditions, _corners(qp.H, N)))
 
 
-def _factorise(H: Matrix, N: Matrix) -> Callable[[Array], Array]:
-    # small enough that refinement converges at once, large enough that redundant rows do not stop the factorisation
+def _corners(H: Matrix, N: Matrix) -> Array:
+    """What is added to the diagonal.
+
+    Small enough that refinement converges at once, large enough that redundant rows do not stop the factorisation.
+    """
     above, below = (_REGULARISATION * max(1.0, float(abs(M).max()) if min(M.shape) else 1.0) for M in (H, N))
-    if isinstance(H, np.ndarray):
-        matrix = np.block([[H + above * np.eye(len(H)), N.T], [N, -below * np.eye(len(N))]])
-        factors = linalg.lu_factor(matrix, check_finite=False)
-        return lambda right: linalg.lu_solve(factors, right, check_finite=False)
-    corners = above * sparse.eye_array(H.shape[0]), -below * sparse.eye_array(N.shape[0])
-    return splu(sparse.csc_matrix(sparse.block_array([[H + corners[0], N.T], [N, corners[1]]]))).solve
+    return np.concatenate([np.full(H.shape[0], above), np.full(N.shape[0], -below)])
+
+
+def _dense_factors(conditions: Array, corners: Array) -> Callable[[Array], Array]:
+    # in the order of columns that LAPACK wants; symmetric, so the transpose is as good
+    regularised = np.array(conditions.T, order="F")
+    regularised[np.diag_indices(len(corners))] += corners
+    factors, pivots, _ = lapack.dgetrf(regularised, overwrite_a=True)
+
+    def solve(right: Array) -> Array:
+        found: Array = lapack.dgetrs(factors, pivots, right)[0]
+        return found
+
+    return solve
+
+
+def _sparse_factors(conditions: sparse.csc_array, corners: Array) -> Callable[[Array], Array]:
+    try:
+        solve: Callable[[Array], Array] = splu(sparse.csc_matrix(conditions + sparse.diags_array(corners))).solve
+    except RuntimeError:  # exactly singular: no point, as the caller's check will say
+        return lambda right: np.full(len(right), np.nan)
+    return solve

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, Matrix
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.qp import QP, QPSolution
 from dmpcrl_ctrl.status import Status
@@ -19,10 +19,11 @@ _MAX_ITERATIONS, _MAX_INNER = 60, 20
 
 
 class ProxQP:
-    """Solves programs that share H, A and C; each solve starts from the solution of the one before.
+    """Solves programs one after the other; each solve starts from the solution of the one before.
 
     A warm start after a large change can make the residuals grow for good, so iterations are capped, and whoever calls
-    must check the residuals and call :meth:`forget` before trying again.
+    must check the residuals and call :meth:`forget` before trying again. Matrices are passed on again where they are
+    other objects than last time; a program of another size starts cold.
 
     Parameters
     ----------
@@ -37,26 +38,28 @@ class ProxQP:
             raise SolverError('proxsuite is not installed: pip install proxsuite, or choose solver="piqp" or "daqp"')
         self.tolerance = tolerance
         self._workspace: Any = None
+        self._known: QP | None = None
 
     @property
     def warm(self) -> bool:
-        """Whether the next solve starts from an earlier solution."""
+        """Whether the next solve starts from an earlier solution, if the size of the program stays."""
         return self._workspace is not None
 
     def forget(self) -> None:
         """Drop the workspace: the next solve is cold."""
-        self._workspace = None
+        self._workspace = self._known = None
 
     def __getstate__(self) -> dict[str, Any]:
         # a copied workspace crashes the process: copies start cold
-        return {**self.__dict__, "_workspace": None}
+        return {**self.__dict__, "_workspace": None, "_known": None}
 
     def solve(self, qp: QP) -> QPSolution:
-        """Solve one program; its matrices must be those of the first call since :meth:`forget`."""
+        """Solve one program; matrices that were seen before must not have been changed in place."""
         from proxsuite import proxqp
 
+        known = self._known
         lower, upper = np.maximum(qp.lower, -_INFINITE), np.minimum(qp.upper, _INFINITE)
-        if self._workspace is None:
+        if known is None or (known.A.shape, known.C.shape) != (qp.A.shape, qp.C.shape):
             solver = proxqp.dense.QP(len(qp.g), len(qp.b), len(qp.lower))
             settings = solver.settings
             settings.eps_abs, settings.eps_rel = self.tolerance, 0.0
@@ -70,9 +73,18 @@ class ProxQP:
             self._workspace = solver
         else:
             solver = self._workspace
+            changed = {name: M for name, M in _matrices(qp).items() if M is not getattr(known, name) and M.shape[0]}
+            if changed:
+                dense = qp.dense()
+                solver.update(**{name: getattr(dense, name) for name in changed})
             solver.update(g=qp.g, b=qp.b, l=lower, u=upper)
             solver.solve()
+        self._known = qp
         return _read(solver, proxqp.QPSolverOutput)
+
+
+def _matrices(qp: QP) -> dict[str, Matrix]:
+    return {"H": qp.H, "A": qp.A, "C": qp.C}
 
 
 def _read(solver: Any, outputs: Any) -> QPSolution:

@@ -16,6 +16,7 @@ from dmpcrl_ctrl.status import Status
 
 _ROUNDING = 64.0 * np.finfo(float).eps
 _SMALL = 1e-5
+_ASYMMETRY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,59 +130,88 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
     sizes = magnitudes(qp) if sizes is None else sizes
     x, dual, low, high = solution.x, solution.equality_dual, solution.lower_dual, solution.upper_dual
     terms = np.stack([qp.H @ x, qp.g, qp.A.T @ dual, qp.C.T @ (high - low)])
-    size = float(np.abs(x).max(initial=0.0))
-    gradient, gradient_scale = (
-        np.abs(terms.sum(axis=0)),
-        _floored(np.abs(terms).max(axis=0, initial=0.0), sizes.H * size),
-    )
-    if _largest(gradient / gradient_scale) > _ROUNDING:
+    absolute, size = np.abs(x), _largest(x)
+    gradient, gradient_scale = np.abs(terms.sum(axis=0)), _floored(np.abs(terms).max(axis=0), sizes.H * size)
+    stationarity = _largest(gradient / gradient_scale)
+    if stationarity > _ROUNDING:
         products = sizes.A.T @ np.abs(dual) + sizes.C.T @ (np.abs(low) + np.abs(high))
-        gradient = np.maximum(gradient - _ROUNDING * products, 0.0)
+        stationarity = _largest(np.maximum(gradient - _ROUNDING * products, 0.0) / gradient_scale)
+    bounds = np.stack([qp.lower, qp.upper])
+    exists = np.isfinite(bounds)
+    row_scale = np.maximum(sizes.C @ absolute, np.where(exists, np.abs(bounds), 0.0).max(axis=0))
+    equal_scale = _floored(np.maximum(sizes.A @ absolute, np.abs(qp.b)), size)
+    # (2, c), of lower and upper bounds: how far away they are, negative beyond them, and infinite where there is none
+    away = (np.array([[1.0], [-1.0]]) * (qp.C @ x - bounds)) / _floored(row_scale, size)
     # a multiplier mu of row r counts as large as the share of C_rj mu in entry j
-    weight = sizes.C @ (1.0 / gradient_scale)
-    rows, finite_l, finite_u = qp.C @ x, np.isfinite(qp.lower), np.isfinite(qp.upper)
-    bounds = np.maximum(np.where(finite_l, np.abs(qp.lower), 0.0), np.where(finite_u, np.abs(qp.upper), 0.0))
-    row_scale = _floored(np.maximum(sizes.C @ np.abs(x), bounds), size)
-    equal_scale = _floored(np.maximum(sizes.A @ np.abs(x), np.abs(qp.b)), size)
-    to_lower = np.where(finite_l, rows - qp.lower, 0.0) / row_scale
-    to_upper = np.where(finite_u, qp.upper - rows, 0.0) / row_scale
-    homeless = (low[~finite_l] * weight[~finite_l], high[~finite_u] * weight[~finite_u])
-    negative = (np.minimum(low, 0.0) * weight, np.minimum(high, 0.0) * weight)
-    apart = (np.minimum(np.abs(low) * weight, np.abs(to_lower)), np.minimum(np.abs(high) * weight, np.abs(to_upper)))
+    pushed = np.stack([low, high]) * (sizes.C @ (1.0 / gradient_scale))
     return KKTResiduals(
-        stationarity=_largest(gradient / gradient_scale),
-        feasibility=max(
-            _largest((qp.A @ x - qp.b) / equal_scale),
-            _largest(np.minimum(to_lower, 0.0)),
-            _largest(np.minimum(to_upper, 0.0)),
-        ),
-        sign=max(_largest(part) for part in (*homeless, *negative)),
-        complementarity=max(_largest(part) for part in apart),
+        stationarity=stationarity,
+        feasibility=max(_largest((qp.A @ x - qp.b) / equal_scale), _largest(np.minimum(away, 0.0))),
+        sign=max(_largest(np.minimum(pushed, 0.0)), _largest(np.where(exists, 0.0, pushed))),
+        complementarity=_largest(np.where(exists, np.minimum(np.abs(pushed), np.abs(away)), 0.0)),
     )
 
 
 def _floored(scale: Array, least: float = 0.0) -> Array:
     """Scales of at least 1e-5 of the largest of them (or of `least`), and never zero."""
-    floor = _SMALL * max(float(scale.max(initial=0.0)), least)
+    floor = _SMALL * max(_largest(scale), least)
     return np.maximum(scale, floor if floor > 0.0 else 1.0)
 
 
 def require_valid(qp: QP) -> None:
-    """Refuse what solvers accept and then answer wrongly.
+    """Refuse vectors that solvers accept and then answer wrongly.
 
     Raises
     ------
     SolverError
-        A NaN, an infinite cost, crossed bounds.
+        A NaN, an infinite cost, crossed bounds, a lower bound of plus or an upper bound of minus infinity.
     """
     for name in ("g", "b"):
         if not np.isfinite(getattr(qp, name)).all():
             raise SolverError(f"the program's {name} holds a number that is not finite")
+    if (qp.lower <= qp.upper).all() and (qp.lower < np.inf).all() and (qp.upper > -np.inf).all():
+        return
     if np.isnan(qp.lower).any() or np.isnan(qp.upper).any():
         raise SolverError("a bound of the program is NaN")
     if (qp.lower > qp.upper).any():
-        k = int(np.argmax(qp.lower - qp.upper))
+        k = int(np.argmax(qp.lower > qp.upper))
         raise SolverError(f"bounds of row {k} cross: lower {qp.lower[k]:g} exceeds upper {qp.upper[k]:g}")
+    k = int(np.argmax((qp.lower == np.inf) | (qp.upper == -np.inf)))
+    raise SolverError(f"row {k} lies between {qp.lower[k]:g} and {qp.upper[k]:g}: no number does")
+
+
+def require_shapes(qp: QP) -> None:
+    """Refuse a program whose parts do not fit together.
+
+    Raises
+    ------
+    SolverError
+        A matrix or a bound of another size than the vectors say.
+    """
+    v, e, c = len(qp.g), len(qp.b), len(qp.lower)
+    parts = (("H", qp.H, (v, v)), ("A", qp.A, (e, v)), ("C", qp.C, (c, v)), ("upper", qp.upper, (c,)))
+    for name, part, shape in parts:
+        if part.shape != shape:
+            raise SolverError(f"the program's {name} has shape {part.shape}, but g, b and lower ask for {shape}")
+
+
+def require_matrices(qp: QP) -> None:
+    """Refuse matrices that are no numbers, and a Hessian that is not symmetric to 1e-9 of its largest entry.
+
+    Raises
+    ------
+    SolverError
+        An entry of H, A or C is not finite; H is not symmetric.
+    """
+    for name in ("H", "A", "C"):
+        matrix = getattr(qp, name)
+        if not np.isfinite(matrix.data if sparse.issparse(matrix) else matrix).all():
+            raise SolverError(f"the program's {name} holds a number that is not finite")
+    if not qp.H.size:
+        return
+    askew = float(abs(qp.H - qp.H.T).max())
+    if askew > _ASYMMETRY * float(abs(qp.H).max()):
+        raise SolverError(f"the program's H is not symmetric: it differs from its transpose by {askew:.3g}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,4 +280,4 @@ def substitution(H: Matrix, A: Matrix, C: Matrix, fixed: Index, rows: Index) -> 
 
 
 def _largest(values: Array) -> float:
-    return float(np.abs(values).max()) if np.size(values) else 0.0
+    return float(np.abs(values).max()) if values.size else 0.0

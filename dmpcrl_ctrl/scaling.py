@@ -14,11 +14,12 @@ from dmpcrl_ctrl.arrays import Array, Matrix
 from dmpcrl_ctrl.qp import QP, QPSolution
 
 _PASSES = 15
+_BALANCED = 8.0
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """D, E, F as vectors and c, with the scaled matrices.
+    """D, E, F as vectors and c, with the scaled matrices of one program.
 
     Attributes
     ----------
@@ -35,6 +36,22 @@ class Scaling:
     H: Matrix
     A: Matrix
     C: Matrix
+
+    def moved(self, qp: QP) -> "Scaling":
+        """The same D, E, F, c for the matrices of another program of the same size."""
+        d, e, f = self.variables, self.equalities, self.inequalities
+        return replace(self, H=self.cost * _both(qp.H, d, d), A=_both(qp.A, e, d), C=_both(qp.C, f, d))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row and column of the conditions, and H itself, still has a largest entry within 1/8 and 8."""
+        H, A, C = (abs(M) for M in (self.H, self.A, self.C))
+        columns_H, columns_A, columns_C = (_column_max(M, np.ones(M.shape[0])) for M in (H, A, C))
+        rows_A, rows_C = (_column_max(M.T, np.ones(M.shape[1])) for M in (A, C))
+        columns = np.maximum(np.maximum(columns_H, columns_A), columns_C)
+        largest = np.concatenate([columns, rows_A, rows_C, columns_H.max(initial=0.0, keepdims=True)])
+        present = largest[largest > 0.0]
+        return bool((present < _BALANCED).all() and (present > 1.0 / _BALANCED).all())
 
     def scaled(self, qp: QP) -> QP:
         """The program in scaled variables; its matrices must be those that the scaling was made for."""
@@ -71,7 +88,7 @@ def equilibrate(qp: QP) -> Scaling:
         rows_a, rows_c = e * _column_max(A.T, d), f * _column_max(C.T, d)
         d, e, f = (v / np.sqrt(_or_one(norm)) for v, norm in ((d, columns), (e, rows_a), (f, rows_c)))
         cost = _inverse(d * _column_max(H, d))
-    return Scaling(d, e, f, cost, cost * _both(qp.H, d, d), _both(qp.A, e, d), _both(qp.C, f, d))
+    return Scaling(d, e, f, cost, qp.H, qp.A, qp.C).moved(qp)
 
 
 def _column_max(M: Matrix, weights: Array) -> Array:

@@ -1,46 +1,99 @@
 """A solver whose answers are checked: nothing leaves it unless the optimality conditions hold.
 
-ProxQP has been seen to call solvable programs infeasible, to run away from a warm start for good, and to report
-`solved` for crossed bounds. So every answer is polished on its active rows and measured; where it falls short the
-next attempt is made: warm, cold, the other backends. What is left is settled by a linear program.
+ProxQP has been seen to call solvable programs infeasible, to run away from a warm start for good, to report `solved`
+for crossed bounds and for costs that are not convex. So programs are looked at before they are solved, and every answer
+is polished on its active rows and measured. Where it falls short the next attempt is made: the last active rows; the
+backend, warm, then cold; the other backends. What is left is settled by a linear program.
 """
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import linprog
 
 from dmpcrl_ctrl import proxqp
-from dmpcrl_ctrl.active_set import ActiveSet, active_set
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.active_set import ActiveSet, active_set, with_rows
+from dmpcrl_ctrl.arrays import Array, Matrix
 from dmpcrl_ctrl.backends import Backend, failed
+from dmpcrl_ctrl.convexity import convex
 from dmpcrl_ctrl.errors import SolverError
-from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals, magnitudes, require_valid
+from dmpcrl_ctrl.infeasibility import falls_forever, least_violation
+from dmpcrl_ctrl.qp import (
+    QP,
+    Magnitudes,
+    QPSolution,
+    kkt_residuals,
+    magnitudes,
+    require_matrices,
+    require_shapes,
+    require_valid,
+)
 from dmpcrl_ctrl.scaling import Scaling, equilibrate
 from dmpcrl_ctrl.status import Status
 
 TOLERANCE = 1e-9
 # twice the tolerance of HiGHS; what is violated by less is for the quadratic solvers to settle
 _VIOLATED = 2e-7
-_SOLVED, _INFEASIBLE = 0, 2  # statuses of scipy.optimize.linprog
 _FALLBACKS = ("piqp", "daqp", "proxqp")
+# how often active rows are looked for, starting from an answer whose residuals are below
+_ATTEMPTS, _NEARLY = 6, 1e-2
 
 
 @dataclass
 class Counts:
-    """How answers came about: from the last active rows, by the solver, after a rebuild, by a fallback, or not."""
+    """How answers came about; every program counts once in the first seven.
+
+    Attributes
+    ----------
+    unchanged
+        The last active rows, with the factors at hand.
+    refactored
+        The last active rows, factorised anew for matrices that moved.
+    solved, rebuilt, fallback
+        By the backend; by the backend after a cold start, where a warm one had gone astray; by another backend.
+    refused
+        Not tried: data that are not numbers, crossed bounds, a cost that is not convex.
+    failed
+        Infeasible, unbounded, or given up.
+    moved, rescaled
+        Programs whose matrices differed from those before; those among them that needed new units, the first included.
+    """
 
     unchanged: int = 0
+    refactored: int = 0
     solved: int = 0
     rebuilt: int = 0
     fallback: int = 0
+    refused: int = 0
     failed: int = 0
+    moved: int = 0
+    rescaled: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Matrices that were accepted, copied as they were, with their units and sizes."""
+
+    matrices: tuple[Matrix, Matrix, Matrix]
+    scaling: Scaling
+    sizes: Magnitudes
+
+    def fits(self, qp: QP) -> bool:
+        """Whether the program has these matrices, by value."""
+        return all(map(_same, self.matrices, (qp.H, qp.A, qp.C)))
+
+    def resembles(self, qp: QP) -> bool:
+        """Whether the program has the same size."""
+        return all(mine.shape == theirs.shape for mine, theirs in zip(self.matrices, (qp.H, qp.A, qp.C), strict=True))
 
 
 @dataclass
 class CheckedSolver:
-    """Solves programs that share H, A and C, and differ in g, b and the bounds.
+    """Solves a sequence of programs, each from what the one before has taught.
+
+    While only g, b and the bounds move, factors are kept. Where H, A or C move as well (they are compared by value, so
+    that a change in place is seen), units and active rows are kept, and the backend is updated warm. A program of
+    another size starts from nothing. What is refused changes nothing that is known, and what fails leaves nothing that
+    is believed: the next program is solved as if it had not been.
 
     Parameters
     ----------
@@ -61,35 +114,66 @@ class CheckedSolver:
 
     def __post_init__(self) -> None:
         self._primary = _backend(self.backend)
-        self._scaling: Scaling | None = None
+        self._known: _Known | None = None
         self._last: ActiveSet | None = None
+        self._stale = False
         self._verdict: tuple[Array, bool] | None = None
 
     def solve(self, qp: QP) -> QPSolution:
-        """Solve one program; a status other than OPTIMAL means that the numbers are not to be used."""
+        """Solve one program; a status other than OPTIMAL means that the numbers are not to be used.
+
+        Raises
+        ------
+        SolverError
+            The parts of the program do not fit together.
+        """
+        require_shapes(qp)
+        # numbers out of all range overflow on the way; the check of the residuals sees what comes of it
+        with np.errstate(all="ignore"):
+            known = self._accepted(qp)
+            if isinstance(known, Status):
+                self.counts.refused += 1
+                return failed(qp, known)
+            return known.scaling.original(self._solve(known.scaling.scaled(qp), known.sizes))
+
+    def _accepted(self, qp: QP) -> _Known | Status:
+        """What is known of the program's matrices, or why it is refused."""
         try:
             require_valid(qp)
+            before = self._known
+            if before is not None and before.fits(qp):
+                return before
+            require_matrices(qp)
         except SolverError:
-            return failed(qp, Status.INVALID_DATA)
-        if self._scaling is None:
-            self._scaling = equilibrate(qp)
-            self._sizes = magnitudes(self._scaling.scaled(qp))
-        return self._scaling.original(self._solve(self._scaling.scaled(qp)))
+            return Status.INVALID_DATA
+        kept = before.scaling.moved(qp) if before is not None and before.resembles(qp) else None
+        scaling = kept if kept is not None and kept.balanced else equilibrate(qp)
+        if not (convex(qp.H) and convex(scaling.H)):
+            return Status.NONCONVEX
+        if kept is None:
+            self._last = None
+        self.counts.rescaled += scaling is not kept
+        if before is not None:
+            self.counts.moved += 1
+            if scaling is not kept:
+                self._primary.forget()
+        self._stale, self._verdict = True, None
+        self._known = _Known((qp.H.copy(), qp.A.copy(), qp.C.copy()), scaling, magnitudes(scaling.scaled(qp)))
+        return self._known
 
-    def _solve(self, qp: QP) -> QPSolution:
-        if self._last is not None:
-            solution = self._last.solve(qp)
-            if self._holds(qp, solution):
-                self.counts.unchanged += 1
-                return solution
-        found = self._by_backend(qp)
+    def _solve(self, qp: QP, sizes: Magnitudes) -> QPSolution:
+        found = self._by_last(qp, sizes)
+        if found is None and not (np.isfinite(qp.g).all() and np.isfinite(qp.b).all()):
+            self.counts.failed += 1
+            return failed(qp, Status.SOLVER_FAILED)
+        found = found or self._by_backend(qp, sizes)
         if found is not None:
             return found
         # a linear program tells an infeasible program from a failing solver before slower solvers try their luck
         if self._violated(qp):
             self.counts.failed += 1
             return failed(qp, Status.PRIMAL_INFEASIBLE)
-        found = self._by_fallback(qp)
+        found = self._by_fallback(qp, sizes)
         if found is not None:
             return found
         self.counts.failed += 1
@@ -102,88 +186,67 @@ class CheckedSolver:
             self._verdict = constraints, least_violation(qp) > _VIOLATED
         return self._verdict[1]
 
-    def _by_backend(self, qp: QP) -> QPSolution | None:
+    def _by_last(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:
+        """By the active rows of last time, factorised anew where the matrices have moved."""
+        if self._last is None:
+            return None
+        refactored = self._stale
+        if refactored:
+            self._last, self._stale = with_rows(qp, self._last.at_lower, self._last.at_upper), False
+        solution = self._last.solve(qp)
+        if self._holds(qp, solution, sizes):
+            self.counts.refactored += refactored
+            self.counts.unchanged += not refactored
+            return solution
+        return None
+
+    def _by_backend(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:
         was_warm = self._primary.warm
-        solution = self._polished(qp, self._primary.solve(qp))
+        solution = self._polished(qp, self._primary.solve(qp), sizes)
         if solution is not None:
             self.counts.solved += 1
             return solution
         self._primary.forget()
         if was_warm:
-            solution = self._polished(qp, self._primary.solve(qp))
+            solution = self._polished(qp, self._primary.solve(qp), sizes)
             if solution is not None:
                 self.counts.rebuilt += 1
                 return solution
             self._primary.forget()
         return None
 
-    def _by_fallback(self, qp: QP) -> QPSolution | None:
+    def _by_fallback(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:
         for name in _FALLBACKS:
             if name != self.backend and (name != "proxqp" or proxqp.AVAILABLE):
-                solution = self._polished(qp, _backend(name).solve(qp))
+                solution = self._polished(qp, _backend(name).solve(qp), sizes)
                 if solution is not None:
                     self.counts.fallback += 1
                     return solution
         return None
 
-    def _polished(self, qp: QP, raw: QPSolution) -> QPSolution | None:
-        """The polished or else the raw point, if it passes; the status that the solver claims is not asked."""
+    def _polished(self, qp: QP, raw: QPSolution, sizes: Magnitudes) -> QPSolution | None:
+        """The polished or else the raw point, if it passes; the status that the solver claims is not asked.
+
+        Where a solver stops a little early, rows may look active that are not, or the other way round. So an answer
+        that is nearly right is mended: rows that the polished point violates are taken up, rows with a multiplier of
+        the wrong sign let go (a primal-dual active set method).
+        """
         if not (np.isfinite(raw.x).all() and np.isfinite(raw.equality_dual).all()):
             return None
-        candidate = active_set(qp, raw)
-        polished = candidate.solve(qp, raw)
-        if self._holds(qp, polished):
-            self._last = candidate
-            return replace(polished, iterations=raw.iterations)
-        self._last = None
-        if self._holds(qp, raw):
-            return replace(raw, status=Status.OPTIMAL)
-        return None
+        point, off = raw, 0.0
+        for attempt in range(_ATTEMPTS):
+            candidate = active_set(qp, point)
+            point = candidate.solve(qp, None if attempt else raw)
+            if self._holds(qp, point, sizes):
+                self._last, self._stale = candidate, False
+                return replace(point, iterations=raw.iterations)
+            off = off if attempt else kkt_residuals(qp, raw, sizes).worst
+            if off > _NEARLY or not np.isfinite(point.x).all():
+                break
+        return replace(raw, status=Status.OPTIMAL) if off <= self.tolerance else None
 
-    def _holds(self, qp: QP, solution: QPSolution) -> bool:
-        return kkt_residuals(qp, solution, self._sizes).worst <= self.tolerance
-
-
-def least_violation(qp: QP) -> float:
-    """The smallest t such that A x = b, lower - t s <= C x <= upper + t s has a solution, s the largest bound or b.
-
-    A linear program (HiGHS), independent of the quadratic solvers. Infinite if A x = b has no solution at all; NaN
-    where HiGHS does not know.
-    """
-    v = len(qp.g)
-    above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
-    data = np.concatenate([qp.upper[above], -qp.lower[below]])
-    size = max(float(np.abs(data).max(initial=0.0)), float(np.abs(qp.b).max(initial=0.0))) or 1.0
-    C = sparse.csc_array(qp.C)
-    G = sparse.vstack([C[above], -C[below]])
-    slack = sparse.csc_array(-np.ones((G.shape[0], 1)))
-    A = sparse.hstack([sparse.csc_array(qp.A), sparse.csc_array((len(qp.b), 1))])
-    answer = linprog(
-        np.append(np.zeros(v), 1.0),
-        A_ub=sparse.hstack([G, slack]) if G.shape[0] else None,
-        b_ub=data / size if G.shape[0] else None,
-        bounds=[(None, None)] * v + [(0.0, None)],
-        A_eq=A if len(qp.b) else None,
-        b_eq=qp.b / size if len(qp.b) else None,
-    )
-    verdicts = {_SOLVED: answer.fun, _INFEASIBLE: np.inf}
-    return float(verdicts.get(answer.status, np.nan))
-
-
-def falls_forever(qp: QP) -> bool:
-    """Whether some direction keeps every constraint and lowers the cost without end: H d = 0, A d = 0, g'd = -1."""
-    above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
-    C = sparse.csc_array(qp.C)
-    flat = sparse.vstack([sparse.csc_array(qp.H), sparse.csc_array(qp.A), sparse.csc_array(qp.g[None, :])])
-    answer = linprog(
-        np.zeros(len(qp.g)),
-        A_ub=sparse.vstack([C[above], -C[below]]),
-        b_ub=np.zeros(int(above.sum() + below.sum())),
-        A_eq=flat,
-        b_eq=np.append(np.zeros(flat.shape[0] - 1), -1.0),
-        bounds=(None, None),
-    )
-    return bool(answer.status == _SOLVED)
+    def _holds(self, qp: QP, solution: QPSolution, sizes: Magnitudes) -> bool:
+        return kkt_residuals(qp, solution, sizes).worst <= self.tolerance
 
 
 def require_installed(name: str) -> None:
@@ -193,3 +256,10 @@ def require_installed(name: str) -> None:
 
 def _backend(name: str) -> "proxqp.ProxQP | Backend":
     return proxqp.ProxQP() if name == "proxqp" else Backend(name)
+
+
+def _same(mine: Matrix, theirs: Matrix) -> bool:
+    if isinstance(mine, np.ndarray) or isinstance(theirs, np.ndarray):
+        return isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray) and np.array_equal(mine, theirs)
+    parts = ("shape", "indptr", "indices", "data")
+    return all(np.array_equal(getattr(mine, name), getattr(theirs, name)) for name in parts)

@@ -15,6 +15,7 @@ class Status(IntEnum):
     INVALID_DATA = 6
     SOLVER_FAILED = 7
     IDLE = 8
+    NONCONVEX = 9
 
     @property
     def message(self) -> str:
@@ -34,9 +35,10 @@ _MESSAGES = {
     Status.PRIMAL_INFEASIBLE: "no plan satisfies the constraints",
     Status.CONSENSUS_STALLED: "the consensus residual stopped falling: the agents' constraints contradict each other",
     Status.DUAL_INFEASIBLE: "the cost is unbounded below",
-    Status.INVALID_DATA: "a measurement or a parameter is not finite, or a lower bound exceeds its upper bound",
+    Status.INVALID_DATA: "a number is not finite, a lower bound exceeds its upper bound, or a Hessian is not symmetric",
     Status.SOLVER_FAILED: "no solver returned a point that satisfies the optimality conditions",
     Status.IDLE: "not due at this instant",
+    Status.NONCONVEX: "the cost is not convex: its Hessian has a negative eigenvalue",
 }
 
 
