@@ -36,7 +36,8 @@ class Bracket:
     lower, relaxed
         (M,) each: shares of the lower bound, and of the cost of the roll-out; both with the margin for rounding.
     violation
-        (M,): by how much the roll-out leaves hard bounds or a terminal equality; zero where it is feasible.
+        (M,): by how much the roll-out leaves hard bounds or a terminal equality, beyond rounding (1e-12 of the terms);
+        zero where it is feasible.
     """
 
     lower: Array
@@ -168,26 +169,58 @@ def _share(point: AgentPoint, action: bool) -> tuple[float, float, float]:
     gap = costs[-1] + costs[-2] - float(least.sum()) - sum(slackness) + gap_u + rates
     terms = np.abs((*costs, *slackness, rates, *_sensitivity(point)))
     margin = MARGIN * float(terms.sum())
-    hard = ~model.soft
-    violation = max(float(side[:, hard].max(initial=0.0)) for side in (low, high))
-    if model.terminal_equality:
-        violation = max(violation, float(np.abs(end).max(initial=0.0)))
+    violation, price = _violation(point, low, high)
     total = sum(costs)
-    return total - gap - margin - MARGIN * (gap_u + error), total + margin, violation
+    return total - gap - margin - MARGIN * (gap_u + error), total + margin + price, violation
+
+
+def _violation(point: AgentPoint, low: Array, high: Array) -> tuple[float, float]:
+    """By how much hard bounds and a terminal equality are broken beyond rounding; the price of what rounding breaks.
+
+    A plan satisfies an equality to rounding at best: 1e-12 of the row's terms count as nothing, at the price that the
+    multipliers have for it.
+    """
+    model, duals = point.model, point.duals
+    # a state is the sum of terms that may be far larger than itself
+    sizes = np.maximum(_terms(point), np.abs(point.plan.x[1:])).max(axis=0)
+    rows = np.abs(model.C) @ sizes
+    for j, x in point.neighbours.items():
+        rows += np.abs(model.C_ij[j]) @ np.abs(x).max(axis=0) if j in model.C_ij else 0.0
+    broken = [
+        (np.maximum(side, 0.0) * ~model.soft, np.maximum(rows, np.where(np.isfinite(limit), np.abs(limit), 0.0)), mu)
+        for side, limit, mu in (
+            (low, model.lower + model.x_lb, duals.lower),
+            (high, model.upper + model.x_ub, duals.upper),
+        )
+    ]
+    if model.terminal_equality:
+        reference = point.data.x_setpoint[-1]
+        end = np.abs(point.plan.x[-1] - reference)
+        broken.append((end, np.maximum(sizes, np.abs(reference)), np.abs(duals.terminal)))
+    beyond = max(float(np.where(by > MARGIN * size, by, 0.0).max(initial=0.0)) for by, size, _ in broken)
+    tolerated = (float((by * multiplier)[by <= MARGIN * size].sum()) for by, size, multiplier in broken)
+    return beyond, sum(tolerated)
 
 
 def _sensitivity(point: AgentPoint) -> tuple[float, float]:
     """What relative errors would change: in the dynamics by their multipliers, in bounds by their prices."""
     model, plan, w = point.model, point.plan, point.weights[:-1, None]
-    moved = np.abs(plan.x[:-1]) @ np.abs(model.A).T + np.abs(plan.u) @ np.abs(model.B).T
-    moved += np.abs(point.data.disturbance) @ np.abs(model.E).T + np.abs(model.b)
     rows = np.abs(plan.x[1:]) @ np.abs(model.C).T
     for j, x in point.neighbours.items():
-        moved += np.abs(x[:-1]) @ np.abs(model.A_ij[j]).T if j in model.A_ij else 0.0
         rows += np.abs(x[1:]) @ np.abs(model.C_ij[j]).T if j in model.C_ij else 0.0
     price = w * np.where(model.soft, model.slack_weight, 0.0) + 2.0 * w * model.slack_quadratic * plan.sigma
     multiplier = price + point.duals.lower + point.duals.upper
-    return float((np.abs(point.duals.dynamics) * moved).sum()), float((multiplier * rows).sum())
+    return float((np.abs(point.duals.dynamics) * _terms(point)).sum()), float((multiplier * rows).sum())
+
+
+def _terms(point: AgentPoint) -> Array:
+    """(N, n): sum of the magnitudes of the terms of which x(k+1) is the sum."""
+    model, plan = point.model, point.plan
+    moved = np.abs(plan.x[:-1]) @ np.abs(model.A).T + np.abs(plan.u) @ np.abs(model.B).T
+    moved += np.abs(point.data.disturbance) @ np.abs(model.E).T + np.abs(model.b)
+    for j, x in point.neighbours.items():
+        moved += np.abs(x[:-1]) @ np.abs(model.A_ij[j]).T if j in model.A_ij else 0.0
+    return np.asarray(moved)
 
 
 def _excess(point: AgentPoint) -> tuple[Array, Array]:

@@ -18,7 +18,9 @@ from dmpcrl_ctrl.channel import Kind, Transport
 from dmpcrl_ctrl.gradient import gathered_prices
 from dmpcrl_ctrl.lagrangian import AgentPoint
 from dmpcrl_ctrl.network import Components
-from dmpcrl_ctrl.optimality import residuals
+from dmpcrl_ctrl.optimality import cost_scale, residuals
+
+_NOTHING = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ def certify(points: Sequence[AgentPoint], components: Components, action: bool) 
     """Certificate of the plans and multipliers in `points`; of Q where the first inputs are given (`action`)."""
     told = owners_trajectories(points, components)
     true = [replace(p, plan=replace(p.plan, neighbours=known)) for p, known in zip(points, told, strict=True)]
-    cost = float(components.neighbourhood.total(np.abs([point.costs() for point in points]).sum(axis=1)[:, None])[0])
+    cost = float(components.neighbourhood.total(np.array([[cost_scale(point)] for point in true]))[0])
     found = [
         residuals(point, incoming, action, cost)
         for point, incoming in zip(true, gathered_prices(true, components), strict=True)
@@ -103,9 +105,12 @@ def owners_trajectories(points: Sequence[AgentPoint], components: Components) ->
 
 def _apart(copies: Mapping[int, Array], truth: Mapping[int, Array]) -> float:
     """Largest relative difference of what an agent holds from what the owners have."""
+    sizes = {j: np.abs(np.nan_to_num(x)).max(axis=0) for j, x in truth.items()}
+    # at rest a component may be rounding: beside the others that is nothing
+    nothing = _NOTHING * max((float(size.max(initial=0.0)) for size in sizes.values()), default=0.0)
     largest = 0.0
     for j, copy in copies.items():
-        size = np.abs(np.nan_to_num(truth[j])).max(axis=0)
+        size = np.maximum(sizes[j], nothing)
         relative = np.nan_to_num(np.abs(copy - truth[j])) / np.where(size > 0.0, size, 1.0)
         largest = max(largest, float(relative.max(initial=0.0)))
     return largest

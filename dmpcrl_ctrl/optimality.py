@@ -2,7 +2,8 @@
 
 Every residual is relative to the largest of the terms that have to balance in the same entry; entries whose terms are
 all tiny are measured against 1e-5 of the largest that the same component has over the horizon, or of what would change
-the cost by itself, so that no unit is mixed with another. A multiplier counts as large as its share in the entries of the stationarity that its constraint touches.
+the cost by as much as it is, so that no unit is mixed with another. A multiplier counts as large as its share in the
+entries of the stationarity that its constraint touches.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from dmpcrl_ctrl.lagrangian import AgentPoint
 from dmpcrl_ctrl.qp import KKTResiduals
 
 _SMALL = 1e-5
+# of what an agent's whole range would cost; at rest all costs are rounding, and so would be what is relative to them
+_NOTHING = 1e-10
 _TINY = 1e-100
 
 
@@ -38,7 +41,7 @@ def residuals(point: AgentPoint, incoming: Array, action: bool, cost: float) -> 
     action
         Whether u(0) is given, so that it is no variable and has no bounds.
     cost
-        Sum of the magnitudes of all costs in the network: what small numbers are small against.
+        The network's :func:`cost_scale`: what small numbers are small against.
     """
     stationarity, scales = _stationarity(point, incoming, action, cost)
     feasibility, sign, complementarity = [_dynamics(point, cost)], [], []
@@ -51,6 +54,17 @@ def residuals(point: AgentPoint, incoming: Array, action: bool, cost: float) -> 
         # of a bound's distance and its multiplier one is zero
         complementarity.append(np.where(exists, np.minimum(np.abs(share), np.abs(distance)), 0.0))
     return KKTResiduals(stationarity, _largest(feasibility), _largest(sign), _largest(complementarity))
+
+
+def cost_scale(point: AgentPoint) -> float:
+    """An agent's share in what costs are measured against: its own, and 1e-10 of what its range would cost."""
+    model, plan, data = point.model, point.plan, point.data
+    limits = (np.where(np.isfinite(limit), np.abs(limit), 0.0)[None] for limit in (model.u_min, model.u_max))
+    u = np.abs(np.vstack([plan.u, data.u_setpoint, *limits])).max(axis=0)
+    moved = np.abs(data.disturbance) @ np.abs(model.E).T + np.abs(model.b) + u @ np.abs(model.B).T
+    x = np.abs(np.vstack([plan.x, data.x_setpoint, moved])).max(axis=0)
+    whole = point.weights.sum() * (np.diag(model.Q) @ x**2 + np.diag(model.R) @ u**2)
+    return float(np.abs(point.costs()).sum() + _NOTHING * whole)
 
 
 def _stationarity(point: AgentPoint, incoming: Array, action: bool, cost: float) -> tuple[float, _Scales]:
@@ -140,7 +154,7 @@ def _row_weight(point: AgentPoint, scales: _Scales, cost: float) -> Array:
 
 
 def _scale(terms: Array, usual: Array | float = 0.0) -> Array:
-    """Of (terms, stages, components): the largest term of each entry, at least 1e-5 of the component's or of `usual`."""
+    """Of (terms, stages, components): each entry's largest term, at least 1e-5 of the component's or of `usual`."""
     scale = np.abs(terms).max(axis=0, initial=0.0)
     scale = np.maximum(scale, _SMALL * np.maximum(scale.max(axis=0, initial=0.0), usual))
     return np.where(scale > _TINY, scale, 1.0)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from dmpcrl_ctrl.admm import ADMMOptions
+from dmpcrl_ctrl.averaging import Averaging
 from dmpcrl_ctrl.central import CentralEvaluator
-from dmpcrl_ctrl.certificate import Certificate
+from dmpcrl_ctrl.certificate import Certificate, agreed
+from dmpcrl_ctrl.channel import Watched
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import EvaluationError
 from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
@@ -85,10 +87,41 @@ def test_not_a_number_counts_as_infinite() -> None:
 def test_a_failed_evaluation_has_none() -> None:
     problem, data = soft_pair()
     failed = CentralEvaluator(problem).evaluate(agent_data(problem, [[np.nan], [1.0]]))
-    with pytest.raises(EvaluationError, match="a failed evaluation has no certificate: a measurement"):
+    with pytest.raises(EvaluationError, match="a failed evaluation has no certificate: a number is not finite"):
         _ = failed.certificate
     with pytest.raises(EvaluationError, match="no gradient"):
         _ = failed.gradient
     q = CentralEvaluator(problem).evaluate(data, [np.zeros(1), np.zeros(1)])
     with pytest.raises(EvaluationError, match="at_policy takes an evaluation of V"):
         q.at_policy()
+
+
+def shares(**given: list[float]) -> Certificate:
+    """Of three agents; zeros but for what is given."""
+    names = ("stationarity", "feasibility", "sign", "complementarity", "consensus", "lower", "relaxed", "violation")
+    return Certificate(**{name: np.array(given.get(name, [0.0, 0.0, 0.0])) for name in names})
+
+
+def test_agents_agree_on_sums_and_on_the_root_of_squares() -> None:
+    line = Averaging.from_edges(3, [(0, 1), (1, 2)], acceleration="finite_time")
+    found = agreed(
+        shares(lower=[1.0, -2.0, 4.0], relaxed=[1.5, -2.0, 4.0], sign=[3.0, 0.0, 0.0], feasibility=[0.0, 0.0, 4.0]),
+        line,
+        rounds=2,
+    )
+    assert np.allclose(found.lower, 3.0) and np.allclose(found.upper, 3.5) and np.allclose(found.residual, 5.0)
+
+
+def test_what_cannot_be_averaged_makes_the_sum_infinite_for_all() -> None:
+    line = Averaging.from_edges(3, [(0, 1), (1, 2)], acceleration="finite_time")
+    found = agreed(shares(relaxed=[1.0, 1.0, 1.0], violation=[0.0, 1e-3, 0.0]), line, rounds=2)
+    assert np.isposinf(found.upper).all() and (found.lower == 0.0).all()
+    found = agreed(shares(lower=[-np.inf, 1.0, 1.0], sign=[0.0, np.nan, 0.0]), line, rounds=2)
+    assert np.isneginf(found.lower).all() and np.isposinf(found.residual).all() and (found.upper == 0.0).all()
+
+
+def test_one_averaging_carries_six_numbers_a_message() -> None:
+    line, watched = Averaging.from_edges(3, [(0, 1), (1, 2)]), Watched()
+    agreed(shares(lower=[1.0, 2.0, 3.0]), line, 4, watched)
+    assert len(watched.messages) == 4 * 4  # rounds, and both ways of two links
+    assert {len(message.values) for message in watched.messages} == {6}

@@ -69,7 +69,7 @@ def test_fifty_iterations_are_nearly_there() -> None:
     mpc = DistributedMPC.for_plant(plant, horizon=15, compare_central=True)
     trace = simulate(plant, mpc, t_end=100.0).controllers["mpc"]
     assert (trace.status == Status.MAX_ITERATIONS).all()
-    assert 1e-9 < trace.central_difference.max() < 1e-4
+    assert 0.0 < trace.central_difference.max() < 1e-8
 
 
 def test_limits_too_tight_for_the_terminal_equality_are_survived_by_the_central_controller() -> None:
