@@ -51,3 +51,15 @@ class LogError(DmpcrlError):
 
 class ExperimentError(DmpcrlError, ValueError):
     """An experiment file cannot be understood."""
+
+
+class LawError(DmpcrlError, AssertionError):
+    """A controller breaks a law; the message names the law, the state, what was expected and what was found."""
+
+
+class LawInapplicableError(DmpcrlError):
+    """A law says nothing of this controller, or at this state."""
+
+
+class VerificationError(DmpcrlError, ValueError):
+    """What is to be verified is no controller, or cannot be imported."""

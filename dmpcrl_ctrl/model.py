@@ -136,49 +136,28 @@ class LocalModel:
         Q_c: ArrayLike | None = None,
         declared: Mapping[int, tuple[int, ...]] | None = None,
     ) -> None:
-        def put(name: str, value: ArrayLike | None, shape: tuple[int, ...], default: float = 0.0) -> None:
-            free = name in _MAY_BE_INFINITE
-            object.__setattr__(
-                self, name, checked(name, np.full(shape, default) if value is None else value, shape, free)
-            )
-
-        def put_coupling(name: str, blocks: Mapping[int, ArrayLike] | None, rows: int) -> None:
-            checked_blocks = {
-                int(j): checked(f"{name}[{j}]", block, (rows, -1)) for j, block in sorted((blocks or {}).items())
-            }
+        given = dict(locals())
+        sizes = {"n": _rows("A", A), "m": _columns("B", B), "d": -1 if E is not None else 0}
+        sizes |= {
+            "+": sizes["n"] + sizes["m"],
+            "p": 0 if C is None else _rows("C", C),
+            "q": 0 if G is None else _rows("G", G),
+        }
+        for name, (axes, default) in _ARRAYS.items():
+            shape, value = tuple(sizes[axis] for axis in axes), given[name]
+            value = np.full(shape, default) if value is None else value
+            object.__setattr__(self, name, checked(name, value, shape, name in _MAY_BE_INFINITE))
+        for name, axis in _COUPLINGS.items():
+            blocks = {int(j): block for j, block in sorted((given[name] or {}).items())}
+            shape = (sizes[axis], -1)
+            checked_blocks = {j: checked(f"{name}[{j}]", block, shape) for j, block in blocks.items()}
             object.__setattr__(self, name, checked_blocks)
-
-        n, m = _rows("A", A), _columns("B", B)
-        put("A", A, (n, n))
-        put("B", B, (n, m))
-        put_coupling("A_ij", A_ij, n)
-        put("E", np.zeros((n, 0)) if E is None else E, (n, -1))
-        put("b", b, (n,))
-        for name, weight, size in (("Q", Q, n), ("R", R, m), ("P", P, n)):
-            put(name, weight, (size, size))
+        if Q_c is None:
+            object.__setattr__(self, "Q_c", checked("Q_c", np.eye(sizes["q"]), (sizes["q"],) * 2))
+        for name in _WEIGHTS:
             _require_semidefinite(name, getattr(self, name))
         object.__setattr__(self, "terminal_equality", bool(terminal_equality))
-        put("f", f, (n + m,))
         object.__setattr__(self, "V0", float(checked("V0", V0, ())))
-        p = 0 if C is None else _rows("C", C)
-        put("C", C, (p, n))
-        put_coupling("C_ij", C_ij, p)
-        put("lower", lower, (p,), -np.inf)
-        put("upper", upper, (p,), np.inf)
-        put("x_lb", x_lb, (p,))
-        put("x_ub", x_ub, (p,))
-        put("slack_weight", slack_weight, (p,), np.inf)
-        put("slack_quadratic", slack_quadratic, (p,))
-        put("u_min", u_min, (m,), -np.inf)
-        put("u_max", u_max, (m,), np.inf)
-        put("du_max", du_max, (m,), np.inf)
-        put("x_setpoint", x_setpoint, (n,))
-        put("u_setpoint", u_setpoint, (m,))
-        q = 0 if G is None else _rows("G", G)
-        put("G", G, (q, n))
-        put_coupling("G_ij", G_ij, q)
-        put("Q_c", np.eye(q) if Q_c is None else Q_c, (q, q))
-        _require_semidefinite("Q_c", self.Q_c)
         columns = {int(j): tuple(sorted({int(c) for c in cols})) for j, cols in sorted((declared or {}).items())}
         object.__setattr__(self, "declared", columns)
         _require_order(self)
@@ -303,6 +282,33 @@ class AgentData:
     previous_input: Array
 
 
+# Array -> its axes (n states, m inputs, + both, d disturbances, p bounded rows, q rows with a cost), and its default.
+_ARRAYS: dict[str, tuple[str, float]] = {
+    "A": ("nn", 0.0),
+    "B": ("nm", 0.0),
+    "E": ("nd", 0.0),
+    "b": ("n", 0.0),
+    "Q": ("nn", 0.0),
+    "R": ("mm", 0.0),
+    "P": ("nn", 0.0),
+    "f": ("+", 0.0),
+    "C": ("pn", 0.0),
+    "lower": ("p", -np.inf),
+    "upper": ("p", np.inf),
+    "x_lb": ("p", 0.0),
+    "x_ub": ("p", 0.0),
+    "slack_weight": ("p", np.inf),
+    "slack_quadratic": ("p", 0.0),
+    "u_min": ("m", -np.inf),
+    "u_max": ("m", np.inf),
+    "du_max": ("m", np.inf),
+    "x_setpoint": ("n", 0.0),
+    "u_setpoint": ("m", 0.0),
+    "G": ("qn", 0.0),
+    "Q_c": ("qq", 0.0),
+}
+_COUPLINGS = {"A_ij": "n", "C_ij": "p", "G_ij": "q"}
+_WEIGHTS = ("Q", "R", "P", "Q_c")
 _MAY_BE_INFINITE = ("lower", "upper", "u_min", "u_max", "du_max", "slack_weight")
 
 

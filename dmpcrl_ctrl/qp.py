@@ -124,31 +124,37 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
 
     Everything is relative to the terms that have to balance in the same row, so that neither a large row nor a large
     multiplier elsewhere hides an error; a row whose terms are all tiny is measured against 1e-5 of the largest one.
-    Multipliers may be large and cancel (an almost infeasible program): what the rounding of their products explains is
-    not counted.
+    Multipliers may be large and cancel (an almost infeasible program), and a program at rest has nothing but rounding in
+    it: what the rounding of products, or of numbers as large as the bounds, explains is not counted.
     """
     sizes = magnitudes(qp) if sizes is None else sizes
     x, dual, low, high = solution.x, solution.equality_dual, solution.lower_dual, solution.upper_dual
     terms = np.stack([qp.H @ x, qp.g, qp.A.T @ dual, qp.C.T @ (high - low)])
     absolute, size = np.abs(x), _largest(x)
     gradient, gradient_scale = np.abs(terms.sum(axis=0)), _floored(np.abs(terms).max(axis=0), sizes.H * size)
+    bounds = np.stack([qp.lower, qp.upper])
+    exists = np.isfinite(bounds)
+    limits = np.where(exists, np.abs(bounds), 0.0).max(axis=0)
+    rounding = _ROUNDING * max(size, _largest(limits), _largest(qp.b))
     stationarity = _largest(gradient / gradient_scale)
     if stationarity > _ROUNDING:
         products = sizes.A.T @ np.abs(dual) + sizes.C.T @ (np.abs(low) + np.abs(high))
-        stationarity = _largest(np.maximum(gradient - _ROUNDING * products, 0.0) / gradient_scale)
-    bounds = np.stack([qp.lower, qp.upper])
-    exists = np.isfinite(bounds)
-    row_scale = np.maximum(sizes.C @ absolute, np.where(exists, np.abs(bounds), 0.0).max(axis=0))
+        explained = _ROUNDING * products + sizes.H * rounding
+        stationarity = _largest(np.maximum(gradient - explained, 0.0) / gradient_scale)
+    row_scale = _floored(np.maximum(sizes.C @ absolute, limits), size)
     equal_scale = _floored(np.maximum(sizes.A @ absolute, np.abs(qp.b)), size)
     # (2, c), of lower and upper bounds: how far away they are, negative beyond them, and infinite where there is none
-    away = (np.array([[1.0], [-1.0]]) * (qp.C @ x - bounds)) / _floored(row_scale, size)
+    away = np.array([[1.0], [-1.0]]) * (qp.C @ x - bounds)
     # a multiplier mu of row r counts as large as the share of C_rj mu in entry j
     pushed = np.stack([low, high]) * (sizes.C @ (1.0 / gradient_scale))
     return KKTResiduals(
         stationarity=stationarity,
-        feasibility=max(_largest((qp.A @ x - qp.b) / equal_scale), _largest(np.minimum(away, 0.0))),
+        feasibility=max(
+            _largest(np.maximum(np.abs(qp.A @ x - qp.b) - rounding, 0.0) / equal_scale),
+            _largest(np.maximum(-away - rounding, 0.0) / row_scale),
+        ),
         sign=max(_largest(np.minimum(pushed, 0.0)), _largest(np.where(exists, 0.0, pushed))),
-        complementarity=_largest(np.where(exists, np.minimum(np.abs(pushed), np.abs(away)), 0.0)),
+        complementarity=_largest(np.where(exists, np.minimum(np.abs(pushed), np.abs(away) / row_scale), 0.0)),
     )
 
 

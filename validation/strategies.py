@@ -9,21 +9,27 @@ Sizes, couplings and features are drawn by Hypothesis, so that a failing example
 features; the numbers come from a seed, which keeps generation fast. Needs the extra `laws`.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeVar
 
 import networkx as nx
 import numpy as np
+from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
-from scipy import sparse
+from hypothesis.errors import NoSuchExample
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.model import AgentData, MPCProblem
-from dmpcrl_ctrl.qp import QP, QPSolution
-from dmpcrl_ctrl.status import Status
+from dmpcrl_ctrl.controllers.signals import Signals
+from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint, random_problem
+from dmpcrl_ctrl.validation.random_programs import DEGENERATE_ROWS, REGULAR, SolvedQP, random_program
+from dmpcrl_ctrl.validation.special_problems import DEGENERATE, at_odds, coupled_pairs, out_of_reach, rescaled
 
+T = TypeVar("T")
 Arcs = tuple[tuple[int, int], ...]
+Problem = tuple[MPCProblem, tuple[AgentData, ...]]
 # How a link between two agents acts: from the first on the second, back, or both ways.
 _WAYS = ((True, False), (False, True), (True, True))
 
@@ -85,7 +91,7 @@ def mpc_problems(
     max_inputs: int = 2,
     max_horizon: int = 4,
     features: Collection[str] = FEATURES,
-) -> st.SearchStrategy[tuple[MPCProblem, tuple[AgentData, ...]]]:
+) -> st.SearchStrategy[Problem]:
     """MPC problems of connected networks, with data for which they are feasible and bounded.
 
     Parameters
@@ -117,23 +123,62 @@ def mpc_problems(
     ).map(random_problem)
 
 
-@dataclass(frozen=True, eq=False)
-class SolvedQP:
-    """A convex quadratic program with a solution that it was built around.
+@st.composite
+def degenerate_problems(
+    draw: st.DrawFn,
+    /,
+    min_agents: int = 1,
+    max_agents: int = 4,
+    *,
+    kinds: Collection[str] = tuple(DEGENERATE),
+    **sizes: Any,
+) -> Problem:
+    """Problems with a solution whose multipliers need not be unique.
 
-    Attributes
+    Parameters
     ----------
-    qp
-        The program.
-    solution
-        A primal-dual solution. Its optimal value is the only one; the point and the multipliers are where told.
-    strictly_convex
-        Whether H is positive definite, so that x is the only minimiser.
+    min_agents, max_agents, **sizes
+        As for :func:`mpc_problems`.
+    kinds
+        Of :data:`~dmpcrl_ctrl.validation.special_problems.DEGENERATE`; at least one of them, in their order: "ending"
+        (a terminal equality where the solution ends anyway), "repeated" (every bound twice), "touching" (bounds that
+        the solution just touches, an input's among them).
     """
+    problem, data = draw(mpc_problems(min_agents, max_agents, **sizes))
+    chosen = draw(st.sets(st.sampled_from(sorted(kinds)), min_size=1))
+    for kind in ("ending", "touching", "repeated"):
+        if kind in chosen:
+            problem, data = DEGENERATE[kind](problem, data)
+    return problem, data
 
-    qp: QP
-    solution: QPSolution
-    strictly_convex: bool
+
+@st.composite
+def infeasible_problems(draw: st.DrawFn, /, min_agents: int = 1, max_agents: int = 4, **sizes: Any) -> Problem:
+    """Problems without a feasible plan: an agent's own program has none, or two neighbours contradict each other.
+
+    In the second case every agent's program has a solution as long as its copies are free.
+    """
+    problem, data = draw(mpc_problems(min_agents, max_agents, **sizes))
+    pairs, contradict = coupled_pairs(problem), draw(st.booleans())
+    if pairs and contradict:
+        owner, holder = draw(st.sampled_from(pairs))
+        return at_odds(problem, owner, holder), data
+    return out_of_reach(problem, data, draw(st.integers(0, len(problem.models) - 1))), data
+
+
+@st.composite
+def badly_scaled_problems(
+    draw: st.DrawFn, /, min_agents: int = 1, max_agents: int = 4, *, orders: float = 4.0, **sizes: Any
+) -> Problem:
+    """Problems whose states, inputs and costs are of very different size: each unit is off by up to 10^+-orders."""
+    problem, data = draw(mpc_problems(min_agents, max_agents, **sizes))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def units(size: int) -> Array:
+        return 10.0 ** rng.uniform(-orders, orders, size)
+
+    x, u = ([units(getattr(model, size)) for model in problem.models] for size in ("n", "m"))
+    return rescaled(problem, data, x, u, float(units(1)[0]))
 
 
 @st.composite
@@ -150,47 +195,96 @@ def solved_qps(draw: st.DrawFn, max_variables: int = 8, *, degenerate: bool = Tr
     v = draw(st.integers(1, max_variables))
     rank = draw(st.integers(0, v)) if degenerate else v
     equalities = draw(st.integers(0, v - 1))
-    kinds = ["inactive", "lower", "upper", "one_sided", *(["weak", "pinned", "repeated", "free"] if degenerate else [])]
+    kinds = [*REGULAR, *(DEGENERATE_ROWS if degenerate else ())]
     most = 2 * v if degenerate else v - equalities
     rows = draw(st.lists(st.sampled_from(kinds), max_size=most))
     is_sparse = draw(st.booleans())
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    x, dual = rng.normal(size=v), rng.normal(size=equalities)
-    root = rng.normal(size=(v, rank))
-    H = root @ root.T + (0.1 * np.eye(v) if rank == v else 0.0)
-    A = rng.normal(size=(equalities, v))
-    if degenerate and equalities > 1 and rng.random() < 0.3:
-        A[-1] = A[0]
-    C, lower, upper, low, high = _rows(rows, x, rng)
-    # stationarity: H x + g + A'lambda + C'(mu_u - mu_l) = 0
-    g = -(H @ x + A.T @ dual + C.T @ (high - low))
-    shape = sparse.csc_array if is_sparse else np.asarray
-    qp = QP(shape(H), g, shape(A), A @ x, shape(C), lower, upper, float(rng.normal()))
-    return SolvedQP(qp, QPSolution(x, dual, low, high, Status.OPTIMAL), rank == v)
+    return random_program(v, rank, equalities, rows, is_sparse, draw(st.integers(0, 2**32 - 1)))
 
 
-def _rows(kinds: list[str], x: Array, rng: np.random.Generator) -> tuple[Array, Array, Array, Array, Array]:
-    """C, lower, upper and the multipliers mu_l, mu_u of rows of these kinds at the point x."""
-    c = len(kinds)
-    C = rng.normal(size=(c, len(x)))
-    for r, kind in enumerate(kinds):
-        if kind == "repeated" and r:
-            C[r] = C[r - 1]
-    at = C @ x
-    lower, upper = at - rng.uniform(0.1, 2.0, c), at + rng.uniform(0.1, 2.0, c)
-    low, high = np.zeros(c), np.zeros(c)
-    for r, kind in enumerate(kinds):
-        multiplier = rng.uniform(0.1, 3.0)
-        if kind in ("lower", "pinned", "weak"):
-            lower[r] = at[r]
-        if kind in ("upper", "pinned", "repeated"):
-            upper[r] = at[r]
-        if kind == "lower":
-            low[r] = multiplier
-        elif kind in ("upper", "repeated") or (kind == "pinned" and multiplier > 1.0):
-            high[r] = multiplier
-        elif kind == "one_sided":
-            upper[r] = np.inf
-        elif kind == "free":
-            lower[r], upper[r] = -np.inf, np.inf
-    return C, lower, upper, low, high
+@dataclass(frozen=True)
+class Situation:
+    """Where a law is checked on a controller.
+
+    Attributes
+    ----------
+    state, action
+        All states and inputs in the order of the controller's signals; no action for V.
+    seed
+        Of whatever else the law draws.
+    """
+
+    state: tuple[float, ...]
+    action: tuple[float, ...] | None = None
+    seed: int = 0
+
+    @property
+    def text(self) -> str:
+        """The call that shows it."""
+        action = "" if self.action is None else f", action={list(self.action)}"
+        return f"controller.evaluate({list(self.state)}{action})"
+
+
+def situations(
+    problem: MPCProblem, signals: Signals, states: st.SearchStrategy[Sequence[float]] | None = None
+) -> st.SearchStrategy[Situation]:
+    """States and actions of a controller, for V and for Q.
+
+    Parameters
+    ----------
+    problem, signals
+        Its problem; which number is whose.
+    states
+        Strategy of the states. By default each lies within the bounds that the models have on it alone, or within 1 of
+        its set point where there are none.
+    """
+    low_x, high_x = np.zeros((2, len(signals.states)))
+    low_u, high_u = np.zeros((2, len(signals.inputs)))
+    for i, model in enumerate(problem.models):
+        low_x[signals.state_index[i]], high_x[signals.state_index[i]] = _state_range(model)
+        for end, limit, away in ((low_u, model.u_min, -1.0), (high_u, model.u_max, 1.0)):
+            end[signals.input_index[i]] = np.where(np.isfinite(limit), limit, model.u_setpoint + away)
+    drawn = _box(low_x, high_x) if states is None else states
+    return st.builds(
+        lambda x, u, seed: Situation(tuple(map(float, x)), u, seed),
+        drawn,
+        st.one_of(st.none(), _box(low_u, np.maximum(low_u, high_u))),
+        st.integers(0, 2**16 - 1),
+    )
+
+
+def smallest(cases: st.SearchStrategy[T], fails: Callable[[T], bool], examples: int, seed: int) -> T | None:
+    """The simplest case that fails, among so many random ones and what they shrink to; None if all are well."""
+    chosen = settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    try:
+        return find(cases, fails, settings=chosen, random=Random(seed))
+    except NoSuchExample:
+        return None
+
+
+def _state_range(model: LocalModel) -> tuple[Array, Array]:
+    """(n,) each: from the rows of C that bound one state of the agent and nothing else."""
+    low, high = np.full(model.n, -np.inf), np.full(model.n, np.inf)
+    for r, row in enumerate(model.C):
+        coupled = any(block[r].any() for block in model.C_ij.values())
+        places = np.flatnonzero(row)
+        if len(places) != 1 or coupled:
+            continue
+        c = places[0]
+        ends = np.sort(np.array([model.lower[r] + model.x_lb[r], model.upper[r] + model.x_ub[r]]) / row[c])
+        low[c], high[c] = max(low[c], ends[0]), min(high[c], ends[1])
+    low = np.where(np.isfinite(low), low, model.x_setpoint - 1.0)
+    high = np.where(np.isfinite(high), high, model.x_setpoint + 1.0)
+    return np.minimum(low, high), high
+
+
+def _box(low: Array, high: Array) -> st.SearchStrategy[tuple[float, ...]]:
+    return st.tuples(
+        *(st.floats(a, b, allow_subnormal=False) for a, b in zip(low.tolist(), high.tolist(), strict=True))
+    )

@@ -1,5 +1,6 @@
 """Residuals are small at solutions of another solver's problem, and large for every planted fault."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from dmpcrl_ctrl.certificate import Certificate, certify
 from dmpcrl_ctrl.lagrangian import agent_points
 from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
-from dmpcrl_ctrl.plan import Duals
+from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from dmpcrl_ctrl.value import Evaluation
 from tests.points import with_neighbours
@@ -20,12 +21,13 @@ Case = tuple[MPCProblem, tuple[AgentData, ...]]
 CONDITIONS = ("stationarity", "feasibility", "sign", "complementarity")
 
 
-def certificate(evaluation: Evaluation, **changes: object) -> Certificate:
+def certificate(
+    evaluation: Evaluation, *, plans: Sequence[Plan] | None = None, duals: Sequence[Duals] | None = None
+) -> Certificate:
     """Of the evaluation with other plans or duals."""
     question = evaluation.question
     assert question is not None
-    plans, duals = changes.get("plans", evaluation.plans), changes.get("duals", evaluation.duals)
-    points = agent_points(question.problem, question.data, plans, duals)  # type: ignore[arg-type]
+    points = agent_points(question.problem, question.data, plans or evaluation.plans, duals or evaluation.duals)
     return certify(points, coupling_components(question.problem), question.action is not None)
 
 

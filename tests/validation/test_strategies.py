@@ -8,11 +8,29 @@ import numpy as np
 import pytest
 import qpsolvers
 from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.central import CentralEvaluator
+from dmpcrl_ctrl.controllers.signals import Signals
+from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint
-from dmpcrl_ctrl.validation.strategies import Arcs, SolvedQP, blueprints, couplings, mpc_problems, networks, solved_qps
+from dmpcrl_ctrl.validation.strategies import (
+    Arcs,
+    Situation,
+    SolvedQP,
+    badly_scaled_problems,
+    blueprints,
+    couplings,
+    degenerate_problems,
+    infeasible_problems,
+    mpc_problems,
+    networks,
+    situations,
+    smallest,
+    solved_qps,
+)
 from tests.references import central_reference
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
@@ -143,3 +161,64 @@ def test_without_degeneracy_point_and_multipliers_are_the_only_ones(case: Solved
 def test_sparse_and_dense_programs_occur(kind: bool) -> None:
     case = find(solved_qps(), lambda case: bool(sparse.issparse(case.qp.H)) == kind, settings=OCCURS)
     assert sparse.issparse(case.qp.A) == sparse.issparse(case.qp.C) == kind
+
+
+@given(infeasible_problems(max_agents=3, max_horizon=3))
+@settings(max_examples=50)
+def test_infeasible_problems_have_no_plan_says_another_solver(case: Case) -> None:
+    assert central_reference(*case).value == np.inf
+
+
+@given(degenerate_problems(max_agents=3, max_horizon=3))
+@settings(max_examples=50)
+def test_degenerate_problems_have_a_solution(case: Case) -> None:
+    found = CentralEvaluator(case[0]).evaluate(case[1])
+    assert found.status is Status.OPTIMAL
+
+
+def test_degenerate_problems_have_an_input_on_its_bound_without_a_push() -> None:
+    def weakly_active(case: Case) -> bool:
+        found = CentralEvaluator(case[0]).evaluate(case[1])
+        each = zip(case[0].models, found.plans, found.duals, strict=True)
+        return any(((plan.u == model.u_max) & (duals.u_max < 1e-12)).any() for model, plan, duals in each)
+
+    assert weakly_active(find(degenerate_problems(kinds=["touching"], features=()), weakly_active, settings=OCCURS))
+
+
+@given(badly_scaled_problems(max_agents=3, orders=3.0, features=()))
+@settings(max_examples=30)
+def test_badly_scaled_problems_have_a_solution_that_holds_in_their_own_units(case: Case) -> None:
+    assert CentralEvaluator(case[0]).evaluate(case[1]).status is Status.OPTIMAL
+
+
+def test_badly_scaled_problems_span_many_orders() -> None:
+    def wide(case: Case) -> bool:
+        weights = np.concatenate([np.diag(model.Q) for model in case[0].models])
+        return bool(np.ptp(np.log10(weights)) > 10.0)
+
+    find(badly_scaled_problems(min_agents=2, features=()), wide, settings=OCCURS)
+
+
+def test_situations_lie_within_the_bounds_of_the_models() -> None:
+    bounded = LocalModel(
+        np.eye(2), np.ones((2, 1)), np.eye(2), [[1.0]], C=[[-2.0, 0.0], [1.0, 1.0]], lower=[-4.0, -9.0],
+        upper=[2.0, 9.0], u_min=[0.5], x_setpoint=[0.0, 3.0],
+    )  # fmt: skip
+    problem = MPCProblem((bounded,), 1)
+    seen = []
+
+    @given(situations(problem, Signals.of_names(problem)))
+    def check(case: Situation) -> None:
+        seen.append(case)
+        assert -1.0 <= case.state[0] <= 2.0 and 2.0 <= case.state[1] <= 4.0
+        assert case.action is None or 0.5 <= case.action[0] <= 1.0
+
+    check()
+    assert {case.action is None for case in seen} == {True, False}
+    assert Situation((1.0, 2.0), (3.0,)).text == "controller.evaluate([1.0, 2.0], action=[3.0])"
+
+
+def test_the_smallest_failure_is_found_or_none() -> None:
+    numbers = st.integers(0, 1000)
+    assert smallest(numbers, lambda n: n >= 17, 50, 0) == 17
+    assert smallest(numbers, lambda n: n > 1000, 50, 0) is None
