@@ -2,8 +2,9 @@
 
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.controllers.block import Block, Field
+from dmpcrl_ctrl.controllers.distributed_mpc import DistributedMPC
 from dmpcrl_ctrl.controllers.lqr import LQR
-from dmpcrl_ctrl.controllers.mpc import CentralizedMPC, DistributedMPC
+from dmpcrl_ctrl.controllers.mpc import CentralizedMPC
 from dmpcrl_ctrl.controllers.observer import Observer
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.model import LocalModel, MPCProblem

@@ -6,7 +6,7 @@ itself besides, and what holds where it says nothing, is :class:`BlockOptions`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
@@ -125,6 +125,8 @@ class BlockOptions:
         Samples ahead of which known signals are read.
     fields
         What the record may hold.
+    log_attributes
+        Texts and numbers that the log keeps of it.
     """
 
     name: str
@@ -132,6 +134,7 @@ class BlockOptions:
     delay: float | Fraction = 0.0
     preview: int = 0
     fields: tuple[Field, ...] = ()
+    log_attributes: Mapping[str, str | int | float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, block: Block) -> "BlockOptions":

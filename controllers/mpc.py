@@ -1,4 +1,4 @@
-"""Model predictive controllers as discrete-time blocks: distributed and centralised, with one interface.
+"""Model predictive controllers as discrete-time blocks: what they have in common, and the centralised one.
 
 At each sample the block solves V for what it measured and sends out u(0). Where the solve fails it applies its last
 plan, shifted by one stage for every sample since; when that is used up it holds the input; and it says so.
@@ -13,19 +13,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dmpcrl_ctrl.admm import ADMMOptions, ADMMState
 from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.central import CentralEvaluator
+from dmpcrl_ctrl.certificate import AgreedCertificate, Certificate
+from dmpcrl_ctrl.consensus import ADMMState
 from dmpcrl_ctrl.controllers.block import Field
-from dmpcrl_ctrl.controllers.records import admm_fields, admm_record, mpc_fields, mpc_record
+from dmpcrl_ctrl.controllers.records import (
+    certificate_fields,
+    certificate_record,
+    data_fields,
+    data_record,
+    mpc_fields,
+    mpc_record,
+)
 from dmpcrl_ctrl.controllers.signals import Signals
-from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
 from dmpcrl_ctrl.status import Applied
 from dmpcrl_ctrl.value import Evaluation, Evaluator, agent_data
-
-_APART = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +61,8 @@ class MPCState:
 
 
 class MPC:
-    """What the two MPC blocks have in common; use :class:`DistributedMPC` or :class:`CentralizedMPC`.
+    """What the MPC blocks have in common; use :class:`~dmpcrl_ctrl.controllers.DistributedMPC` or
+    :class:`CentralizedMPC`.
 
     Parameters
     ----------
@@ -70,6 +76,8 @@ class MPC:
         Name in the log; time of the first sample and computation delay in seconds.
     preview
         Read known disturbances and set points over the whole horizon instead of holding their current values.
+    certify
+        Record at every sample how far the solution is from being one, and a bracket on its value.
     solver
         Backend of the quadratic programs.
     """
@@ -84,6 +92,7 @@ class MPC:
         offset: float = 0.0,
         delay: float = 0.0,
         preview: bool = False,
+        certify: bool = True,
         solver: str = "proxqp",
     ) -> None:
         number = isinstance(sample_time, (int, float, Fraction)) and not isinstance(sample_time, bool)
@@ -96,6 +105,7 @@ class MPC:
         self.offset = offset
         self.delay = delay
         self.preview = problem.horizon if preview else 0
+        self.certify = certify
         self.solver = solver
         self.inputs = self.signals.measured
         self.outputs = self.signals.inputs
@@ -140,7 +150,7 @@ class MPC:
             Called with the plant's models; the controller takes those that it returns. The way in for what a plant
             does not know of, such as :func:`~dmpcrl_ctrl.coupling.with_bound` on the power of a tie line.
         **options
-            Of the class, such as `name`, `delay`, `preview`, `solver`, `admm`.
+            Of the class, such as `name`, `delay`, `preview`, `certify`, `solver`, `admm`.
         """
         given = {"soft": soft, "slack_weight": slack_weight, "slack_quadratic": slack_quadratic, "Q": Q, "R": R}
         chosen = {key: value for key, value in given.items() if value is not None}
@@ -152,7 +162,9 @@ class MPC:
     @property
     def fields(self) -> tuple[Field, ...]:
         """What each step's record holds."""
-        return mpc_fields(self.problem)
+        known = data_fields(self.problem) if self.preview else ()
+        proved = certificate_fields(len(self.problem.models)) if self.certify else ()
+        return mpc_fields(self.problem) + known + proved
 
     def init(self, seed: int) -> MPCState:
         """A state with workspaces of its own; nothing in it is random."""
@@ -176,7 +188,11 @@ class MPC:
         else:
             output, kind = self._fallback(state, before)
             after = replace(state, memory=None, age=state.age + 1)
-        record = self._record(evaluation, kind, elapsed)
+        record = self._record(evaluation, kind, elapsed, before)
+        if self.preview:
+            record |= data_record(self.problem, data)
+        if self.certify and evaluation.status.ok:
+            record |= certificate_record(evaluation.certificate, self._agreed(evaluation.certificate))
         self._compare(state, data, evaluation, record)
         return replace(after, sent=output), output, record
 
@@ -246,8 +262,15 @@ class MPC:
             return state.plan[age], Applied.SHIFTED_PLAN
         return before.copy(), Applied.HELD
 
-    def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float) -> dict[str, Any]:
-        return mpc_record(self.problem, evaluation, kind, elapsed)
+    def _agreed(self, certificate: Certificate) -> AgreedCertificate:
+        """Who computes for all knows all."""
+        four = (certificate.stationarity, certificate.feasibility, certificate.sign, certificate.complementarity)
+        lower, upper = certificate.value_bounds
+        found = lower, upper, float(np.linalg.norm(np.concatenate(four)))
+        return AgreedCertificate(*np.repeat(np.array(found)[:, None], len(certificate.lower), axis=1))
+
+    def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float, before: Array) -> dict[str, Any]:
+        return mpc_record(self.problem, evaluation, kind, elapsed, before)
 
 
 class CentralizedMPC(MPC):
@@ -264,99 +287,6 @@ class CentralizedMPC(MPC):
 
     def _evaluator(self) -> Evaluator:
         return CentralEvaluator(self.problem, self.solver)
-
-
-class DistributedMPC(MPC):
-    """One MPC an agent; the agents agree by ADMM on the states that couple them, and by averaging on the value.
-
-    Parameters
-    ----------
-    admm
-        Iterations, tolerance, penalty, warm start.
-    averaging_rounds
-        Rounds of averaging behind `agreed_value`; None: enough for six digits, at most 1000.
-    compare_central
-        Also solve the same problem centrally at every step and record the largest difference of the inputs.
-    **options
-        As for :class:`MPC`.
-
-    Raises
-    ------
-    NetworkError
-        The network is not connected.
-
-    Examples
-    --------
-    Two integrators, the second fed by the first:
-
-    >>> from dmpcrl_ctrl.model import LocalModel
-    >>> first = LocalModel(A=[[1.0]], B=[[1.0]], Q=[[1.0]], R=[[1.0]])
-    >>> second = LocalModel(A=[[1.0]], B=[[1.0]], Q=[[1.0]], R=[[1.0]], A_ij={0: [[0.5]]})
-    >>> mpc = DistributedMPC(MPCProblem((first, second), horizon=5), sample_time=1.0)
-    >>> evaluation = mpc.evaluate([1.0, 0.0])
-    >>> evaluation.status.name
-    'MAX_ITERATIONS'
-    """
-
-    def __init__(
-        self,
-        problem: MPCProblem,
-        sample_time: float | Fraction,
-        signals: Signals | None = None,
-        *,
-        admm: ADMMOptions | None = None,
-        averaging_rounds: int | None = None,
-        compare_central: bool = False,
-        **options: Any,
-    ) -> None:
-        self.admm = ADMMOptions() if admm is None else admm
-        self.averaging_rounds = averaging_rounds
-        self.compare_central = compare_central
-        super().__init__(problem, sample_time, signals, **options)
-
-    @classmethod
-    def for_plant(cls, plant: Any, horizon: int, **options: Any) -> Self:
-        """As for :class:`MPC`; `hold="network"` makes one agent of the plant and is left to CentralizedMPC."""
-        if options.get("hold") == "network" and len(plant.agents) > 1:
-            raise ModelError('hold="network" makes one agent of the whole plant: use CentralizedMPC, or hold="area"')
-        return super().for_plant(plant, horizon, **options)
-
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """What each step's record holds."""
-        own = admm_fields(self.admm.iterations)
-        if self.compare_central:
-            own += (Field("central_difference", long_name="largest |u - u of the central solve|"),)
-        return super().fields + own
-
-    def init(self, seed: int) -> MPCState:
-        """A state with workspaces of its own; nothing in it is random."""
-        reference = CentralEvaluator(self.problem) if self.compare_central else None
-        return replace(super().init(seed), reference=reference)
-
-    def _evaluator(self) -> Evaluator:
-        return DistributedEvaluator(self.problem, self.admm, self.averaging_rounds, self.solver)
-
-    def _next_memory(self, evaluator: Evaluator, evaluation: Evaluation) -> ADMMState | None:
-        memory = evaluation.memory
-        if not self.admm.warm_start or memory is None:
-            return None
-        # agents that are far apart are no start: their multipliers would grow from sample to sample
-        apart = evaluation.primal_residuals[-1] > _APART * np.abs(memory.z).max(initial=0.0)
-        return None if apart else evaluator.shifted(memory)
-
-    def _record(self, evaluation: Evaluation, kind: Applied, elapsed: float) -> dict[str, Any]:
-        return super()._record(evaluation, kind, elapsed) | admm_record(evaluation, self.admm.iterations)
-
-    def _compare(
-        self, state: MPCState, data: Sequence[AgentData], evaluation: Evaluation, record: dict[str, Any]
-    ) -> None:
-        if state.reference is None:
-            return
-        central = state.reference.evaluate(data)
-        pairs = zip(evaluation.action, central.action, strict=False)
-        gaps = [float(np.abs(mine - theirs).max(initial=0.0)) for mine, theirs in pairs]
-        record["central_difference"] = max(gaps) if gaps else float("nan")
 
 
 def _horizon(name: str, value: ArrayLike, stages: int, width: int) -> Array:

@@ -20,7 +20,7 @@ from dmpcrl_ctrl.model import LocalModel, MPCProblem
 Attributes = dict[str, Mapping[str, str | int | float]]
 
 # Array -> its axes and what it is.
-_ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
+ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
     "A": (("to_state", "state"), "next state by state"),
     "B": (("to_state", "input"), "next state by input"),
     "E": (("to_state", "disturbance"), "next state by known disturbance"),
@@ -44,7 +44,7 @@ _ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
     "G": (("cost_row", "state"), "combinations of states with a cost"),
     "Q_c": (("to_cost_row", "cost_row"), "weight of these combinations"),
 }
-_COUPLINGS = {
+COUPLINGS = {
     "A_ij": ("to_state", "next state by state of {}"),
     "C_ij": ("row", "bounded combinations with states of {}"),
     "G_ij": ("cost_row", "combinations with a cost, with states of {}"),
@@ -89,9 +89,9 @@ def agent_models(block: TimedBlock) -> tuple[list[Axis], list[Variable], Attribu
 def _arrays(model: LocalModel, names: tuple[str, ...]) -> list[tuple[str, tuple[str, ...], Any, str]]:
     """Path, axes, value and meaning of every array of a model."""
     found: list[tuple[str, tuple[str, ...], Any, str]] = [
-        (name, along, getattr(model, name), meaning) for name, (along, meaning) in _ARRAYS.items()
+        (name, along, getattr(model, name), meaning) for name, (along, meaning) in ARRAYS.items()
     ]
-    for name, (rows, meaning) in _COUPLINGS.items():
+    for name, (rows, meaning) in COUPLINGS.items():
         for j, value in getattr(model, name).items():
             found.append((f"{name}/{j}", (rows, f"state_of_{j}"), value, meaning.format(names[j])))
     for j, columns in model.declared.items():

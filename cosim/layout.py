@@ -5,8 +5,8 @@ An array's dimensions are arrays of the file as well (HDF5 dimension scales): se
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 # Rows that are written at once.
@@ -74,7 +74,7 @@ class Variable:
     unit: str = ""
     long_name: str = ""
     flags: Mapping[int, str] | None = None
-    value: NDArray[np.float64] | tuple[str, ...] | None = None
+    value: NDArray[Any] | tuple[str, ...] | None = None
     units_along: str = ""
     fill: int | None = None
 

@@ -71,6 +71,20 @@ class LogReader:
         found = (path for path, dataset in self._datasets.items() if path.startswith(prefix) and not dataset.is_scale)
         return tuple(path.removeprefix(prefix) for path in found)
 
+    def fixed(self) -> tuple[str, ...]:
+        """Paths of the arrays that do not grow with the run, without those that are dimensions."""
+        every = self._datasets.items()
+        return tuple(path for path, found in every if not found.is_scale and None not in (found.maxshape or ()))
+
+    def growing(self) -> tuple[str, ...]:
+        """Paths of the arrays that grow with the run, without those that are dimensions."""
+        every = self._datasets.items()
+        return tuple(path for path, found in every if not found.is_scale and None in (found.maxshape or ()))
+
+    def is_text(self, path: str) -> bool:
+        """Whether the array at `path` holds texts."""
+        return h5py.check_string_dtype(self._dataset(path).dtype) is not None
+
     def groups(self, group: str) -> tuple[str, ...]:
         """Names of the groups in `group`, or none where that does not exist."""
         return tuple(self._file[group]) if group in self._file else ()

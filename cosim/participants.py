@@ -1,7 +1,7 @@
 """Who takes part in a closed loop: plants and blocks with checked names, on one clock."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import control as ct
@@ -33,6 +33,8 @@ class TimedBlock:
         Samples ahead of which known signals are read.
     fields
         What its record may hold.
+    log_attributes
+        Texts and numbers that the log keeps of it.
     """
 
     block: Block
@@ -43,6 +45,7 @@ class TimedBlock:
     delay: int = 0
     preview: int = 0
     fields: tuple[Field, ...] = ()
+    log_attributes: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,4 +150,13 @@ def _timed(block: Block, option: BlockOptions, clock: Clock) -> TimedBlock:
         for name in signals:
             if signals.count(name) > 1:
                 raise WiringError(f"{option.name}: signal {name!r} stands twice in {', '.join(signals)}")
-    return TimedBlock(block, option.name, *names, Schedule(period, offset), delay, option.preview, option.fields)
+    return TimedBlock(
+        block,
+        option.name,
+        *names,
+        Schedule(period, offset),
+        delay,
+        option.preview,
+        option.fields,
+        option.log_attributes,
+    )

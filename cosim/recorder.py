@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.block_runner import Step
+from dmpcrl_ctrl.cosim.fingerprint import row_digests
 from dmpcrl_ctrl.cosim.layout import BLOCK_ROWS, Layout
 from dmpcrl_ctrl.cosim.log_writer import LogWriter
 from dmpcrl_ctrl.cosim.missing import is_status, placeholder
 from dmpcrl_ctrl.cosim.participants import TimedBlock
 from dmpcrl_ctrl.cosim.scheduler import Row
-from dmpcrl_ctrl.cosim.schema import DENSE_TIME, SAMPLE, TIME
+from dmpcrl_ctrl.cosim.schema import DENSE_TIME, DIGESTS, SAMPLE, TIME
 from dmpcrl_ctrl.status import Status
 
 _SECONDS_BETWEEN_WRITES = 1.0
@@ -47,6 +48,7 @@ class Table:
     def __init__(self, axis: str, layout: Layout) -> None:
         self.count = 0
         self._written = 0
+        self._digest = DIGESTS[axis]
         one_row: dict[str, NDArray[Any]] = {
             variable.path: np.empty([layout.axis(path).length for path in variable.axes[1:]], variable.dtype)
             for variable in layout.variables
@@ -66,6 +68,8 @@ class Table:
     def flush(self, writer: LogWriter) -> None:
         """Write the waiting rows; after an interruption it starts again with the same rows."""
         if self.count:
+            told = {path: rows[: self.count] for path, rows in self.columns.items() if path != self._digest}
+            self.columns[self._digest][: self.count] = row_digests(told)
             for path, rows in self.columns.items():
                 if rows[0].size:
                     writer.write(path, self._written, rows[: self.count])
@@ -149,7 +153,8 @@ class Recorder:
         k, columns = self._samples.count, self._samples.columns
         columns[SAMPLE][k], columns["cost/stage"][k] = row.time, row.cost
         columns["plant/input"][k], columns["plant/disturbance"][k] = row.input, row.disturbance
-        columns["plant/setpoint"][k] = row.setpoint
+        columns["plant/setpoint"][k], columns["plant/steady"][k] = row.setpoint, row.steady
+        columns["plant/disturbance_slope"][k] = row.slope
         for number, block in enumerate(self._blocks):
             block.put(k, row.steps.get(number))
         self._samples.count += 1

@@ -69,12 +69,14 @@ class Row:
         Seconds.
     state, output
         (n,), (ny,): before the instant.
-    input, disturbance, setpoint
-        (m,), (nd,), (n + m,): from the instant on.
+    input, disturbance, slope, setpoint
+        (m,), (nd,), (nd,), (n + m,): from the instant on; the slope is the disturbance's change per second.
     cost
         (M,): by agent, of this state and input.
     steps
         Of the blocks that were due, by number.
+    steady
+        Whether nothing happens before the next row: no edge of a disturbance, no arrival, no discrete plant's sample.
     """
 
     time: float
@@ -82,9 +84,11 @@ class Row:
     output: Array
     input: Array
     disturbance: Array
+    slope: Array
     setpoint: Array
     cost: Array
     steps: Mapping[int, Step]
+    steady: bool = True
 
 
 class Scheduler:
@@ -154,7 +158,10 @@ class Scheduler:
             for k in steps:
                 blocks[k] = replace(blocks[k], cost=cost)
             row = self._row(state, plants, board, cost, steps)
-        return LoopState(tick, board, tuple(plants), tuple(blocks)), row
+        after = LoopState(tick, board, tuple(plants), tuple(blocks))
+        if row is not None:
+            row = replace(row, steady=self.next_instant(after) == self.next_row(tick))
+        return after, row
 
     def next_instant(self, state: LoopState) -> int:
         """Tick of the next instant after `state`, at most the end."""
@@ -202,6 +209,7 @@ class Scheduler:
             output=joined(port.outputs for port in ports),
             input=joined(port.inputs for port in ports),
             disturbance=np.concatenate([plant.d for plant in plants]),
+            slope=np.concatenate([plant.slope for plant in plants]),
             setpoint=joined(port.setpoints for port in ports),
             cost=cost,
             steps=steps,

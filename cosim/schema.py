@@ -3,33 +3,44 @@
 /time (K+1), /sample (K)                         s; sample k holds from time k to time k + 1
 /plant/state, /plant/output                      (K+1, .)   just before the instant
 /plant/input, disturbance, setpoint              (K, .)     in effect from the instant on
+/plant/disturbance_slope                         (K, .)     how the disturbances go on from there
+/plant/steady                                    (K,)       whether nothing else happens before the next row
 /plant/state_limits, /plant/input_limits         (., 2)
+/plant/sample_ticks                              (.)        by plant
+/plant/input_source                              (.)        what drives each control input
 /plant/dense/dense_time, /plant/dense/state      (L, .)     where asked for
 /plant/model/A, B, C, D                          of linear plants; in a group each where there are several
+/digest/of_time, /digest/of_sample               (., 32)    SHA-256 of every row
 /cost/stage                                      (K, M)     by agent
+/cost/weights/Q, R, violation_weight, ...        in a group each where there are several plants
 /controller/<name>/input, output, due            (K, .)     what it saw, what it sent out, whether it was its turn
+/controller/<name>/input_source                  (.)        what it reads
 /controller/<name>/<field>                       (K, ...)   as the block declares; repeated where it was not due
 /controller/<name>/model/<agent>/...             of MPC blocks, see `agent_models.py`
 
 Arrays of signals have an array of units beside them, such as /plant/state_unit and /controller/<name>/input_unit.
+A source is the path of an array and a column of it, such as plant/output/x; empty: nothing, a constant zero.
 """
 
 import platform
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-import control as ct
 import numpy as np
 
 from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.controllers.block import Field
 from dmpcrl_ctrl.cosim.agent_models import agent_models
+from dmpcrl_ctrl.cosim.fingerprint import CHECKSUM, DIGEST_BYTES, fingerprint_of_layout
 from dmpcrl_ctrl.cosim.layout import DTYPES, Axis, Layout, Variable
 from dmpcrl_ctrl.cosim.missing import is_status, placeholder
 from dmpcrl_ctrl.cosim.participants import Participants, TimedBlock
-from dmpcrl_ctrl.cosim.units import BlockUnits, block_units, common, per_second, ratio, unit_of
+from dmpcrl_ctrl.cosim.plant_parts import plant_model, plant_weights
+from dmpcrl_ctrl.cosim.sources import source_variables
+from dmpcrl_ctrl.cosim.units import BlockUnits, block_units, common, per_second, unit_of
 from dmpcrl_ctrl.cosim.wiring import Wiring
 from dmpcrl_ctrl.errors import WiringError
 from dmpcrl_ctrl.plants.plant import Plant
@@ -37,8 +48,13 @@ from dmpcrl_ctrl.plants.plant import Plant
 SCHEMA_VERSION = 1
 CONVENTIONS = "CF-1.11"
 TIME, SAMPLE, DENSE_TIME = "time", "sample", "plant/dense/dense_time"
+# Of the rows along each of these.
+DIGESTS = {TIME: "digest/of_time", SAMPLE: "digest/of_sample", DENSE_TIME: "plant/dense/digest"}
 # What a block may not call a field, because the log has it already.
-RESERVED = ("input", "output", "due", "input_name", "output_name", "input_unit", "output_unit", "model")
+RESERVED = (
+    "input", "output", "due", "input_name", "output_name", "input_unit", "output_unit", "input_source", "model",
+)  # fmt: skip
+_STEADY = {0: "something_happens", 1: "steady"}
 
 
 def layout_of(
@@ -67,28 +83,37 @@ def layout_of(
         Axis(SAMPLE, long_name="time from which on the values of the sample hold"),
         *_signal_axes(who.plants),
         Axis("plant/bound", ("lower", "upper")),
+        Axis("byte", size=DIGEST_BYTES),
         Axis("cost/agent", _qualified(who.plants, [[agent.name for agent in p.agents] for p in who.plants])),
     ]
     variables = [
         *_plant_variables(who.plants),
+        _periods(who),
+        _digest(SAMPLE),
+        _digest(TIME),
         Variable("cost/stage", (SAMPLE, "cost/agent"), unit="1", long_name="stage cost"),
     ]
+    attributes: dict[str, Mapping[str, str | int | float]] = {"": _root_attributes(who, seed, experiment)}
     for plant in who.plants:
-        more_axes, more_variables = _model(plant, "plant/model" + (f"/{plant.name}" if len(who.plants) > 1 else ""))
-        axes, variables = axes + more_axes, variables + more_variables
+        own = f"/{plant.name}" if len(who.plants) > 1 else ""
+        for parts in (plant_model(plant, f"plant/model{own}"), plant_weights(plant, f"cost/weights{own}")):
+            axes, variables, attributes = axes + parts.axes, variables + parts.variables, attributes | parts.attributes
+    if wiring is not None:
+        variables += source_variables(who, wiring)
     for block, units in zip(who.blocks, block_units(who, wiring), strict=True):
         more_axes, more_variables = _block(block, units)
         axes, variables = axes + more_axes, variables + more_variables
     links = {}
     if dense:
         axes.append(Axis(DENSE_TIME, long_name="time"))
+        variables.append(_digest(DENSE_TIME))
         along = (DENSE_TIME, "plant/state_name")
         unit = common([unit_of(plant, name) for plant in who.plants for name in plant.state_names])
         variables.append(Variable("plant/dense/state", along, unit=unit, long_name="states", units_along="state_unit"))
         links = {f"plant/dense/{name}": f"plant/{name}" for name in ("state_name", "state_unit")}
-    attributes: dict[str, Mapping[str, str | int | float]] = {"": _root_attributes(who, seed, experiment)}
     for block in who.blocks:
         attributes[f"controller/{block.name}"] = {
+            **block.log_attributes,
             "kind": type(block.block).__name__,
             "sample_time": who.clock.seconds(block.schedule.period),
             "offset": who.clock.seconds(block.schedule.offset),
@@ -98,7 +123,9 @@ def layout_of(
         axes, variables, attributes = axes + more_axes, variables + more_variables, attributes | more_attributes
     # At most: blocks that are due at the same instant share a row.
     rows = 2 + sum(block.schedule.number(who.end) for block in who.blocks)
-    return Layout(tuple(axes), tuple(variables), attributes, rows, links)
+    layout = Layout(tuple(axes), tuple(variables), attributes, rows, links)
+    told = {**attributes[""], CHECKSUM: fingerprint_of_layout(layout)}
+    return replace(layout, attributes=attributes | {"": told})
 
 
 def usable(name: str) -> bool:
@@ -149,6 +176,11 @@ def _plant_variables(plants: Sequence[Plant]) -> list[Variable]:
             Variable(f"plant/{kind}_unit", (along,), "str", value=units, long_name=f"units of the {kind} signals"),
             Variable(f"plant/{kind}", (first, along), unit=same, long_name=meaning, units_along=f"{kind}_unit"),
         ]
+    unit = common([per_second(unit_of(plant, name)) for plant in plants for name in plant.disturbance_names])
+    variables += [
+        Variable("plant/disturbance_slope", (SAMPLE, "plant/disturbance_name"), "f8", unit, "their change per second"),
+        Variable("plant/steady", (SAMPLE,), "i1", "1", "whether nothing happens before the next row", _STEADY),
+    ]
     for kind in ("state", "input"):
         limits = np.vstack([plant.state_limits if kind == "state" else plant.input_limits for plant in plants])
         axes = (f"plant/{kind}_name", "plant/bound")
@@ -158,43 +190,15 @@ def _plant_variables(plants: Sequence[Plant]) -> list[Variable]:
     return variables
 
 
-def _model(plant: Plant, group: str) -> tuple[list[Axis], list[Variable]]:
-    """Matrices of a linear plant; nothing of a nonlinear one."""
-    system = plant.system
-    if not isinstance(system, ct.StateSpace):
-        return [], []
-    names = {
-        "to_rate": plant.state_names,
-        "to_output": plant.output_names,
-        "of_state": plant.state_names,
-        "of_input": tuple(system.input_labels),
-    }
-    shapes = {
-        "A": ("to_rate", "of_state"),
-        "B": ("to_rate", "of_input"),
-        "C": ("to_output", "of_state"),
-        "D": ("to_output", "of_input"),
-    }
-    rate = "rate" if plant.sample_time is None else "next state"
-    meaning = {"A": f"{rate} by state", "B": f"{rate} by input", "C": "output by state", "D": "output by input"}
-    axes = [Axis(f"{group}/{name}", labels) for name, labels in names.items()]
-    units = {along: tuple(unit_of(plant, name) for name in labels) for along, labels in names.items()}
-    if plant.sample_time is None:
-        units["to_rate"] = tuple(per_second(unit) for unit in units["to_rate"])
-    return axes, [
-        *(Variable(f"{group}/{along}_unit", (f"{group}/{along}",), "str", value=u) for along, u in units.items()),
-        *(
-            Variable(
-                f"{group}/{name}",
-                tuple(f"{group}/{along}" for along in shape),
-                unit=ratio(units[shape[0]], units[shape[1]]),
-                long_name=meaning[name],
-                value=np.asarray(getattr(system, name), dtype=np.float64),
-                units_along=" ".join(f"{along}_unit" for along in shape),
-            )
-            for name, shape in shapes.items()
-        ),
-    ]
+def _digest(axis: str) -> Variable:
+    meaning = "SHA-256 of everything else in the row, in the order of its path"
+    return Variable(DIGESTS[axis], (axis, "byte"), "u1", "1", meaning)
+
+
+def _periods(who: Participants) -> Variable:
+    ticks = np.array([0 if p.sample_time is None else who.clock.ticks(p.sample_time) for p in who.plants])
+    meaning = "ticks between the samples of a discrete plant; 0: continuous"
+    return Variable("plant/sample_ticks", ("plant/plant_name",), "i8", "1", meaning, value=ticks)
 
 
 def _block(block: TimedBlock, units: BlockUnits) -> tuple[list[Axis], list[Variable]]:
@@ -217,7 +221,7 @@ def _block(block: TimedBlock, units: BlockUnits) -> tuple[list[Axis], list[Varia
             path = f"{group}/{field.dims[k]}" if field.dims else f"{group}/{field.name}_{k}"
             while path in taken or (path in axes and axes[path].length != length):
                 path += "_"
-            axes[path] = Axis(path, size=length)
+            axes.setdefault(path, Axis(path, size=length))
             own.append(path)
         variables.append(
             Variable(

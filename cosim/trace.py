@@ -15,7 +15,9 @@ from dmpcrl_ctrl.plants.signals import unknown
 def row_names(reader: LogReader, name: str) -> tuple[str, ...]:
     """Arrays of a controller that have a row for every sample; others hold its models and units."""
     own = reader.names(f"controller/{name}")
-    return tuple(p for p in own if p not in ("input_unit", "output_unit") and not p.startswith("model/"))
+    return tuple(
+        p for p in own if p not in ("input_unit", "output_unit", "input_source") and not p.startswith("model/")
+    )
 
 
 class ControllerTrace:

@@ -1,34 +1,30 @@
-"""Consensus ADMM: agents solve apart, and agree on the states that they share.
+"""Consensus ADMM from start to end: iterations, made faster where that is asked for, until they are done.
 
-With xt_i the shared components that agent i holds (its own and its copies), S the selection of its entries of z, W the
-diagonal penalty:
-
-    xt_i <- argmin F_i + y_i'xt_i + 1/2 |xt_i - (S z)_i|^2_W        each agent by itself       (15a)
-    z    <- (S'W S)^-1 S'(W xt + y)                                 among neighbours           (15b)
-    y    <- y + W (xt - S z)                                        each agent by itself       (15c)
-
-Writing (15b) with y keeps S'y = 0 by itself: a disturbance of y heals instead of biasing the agreement for good.
+The iteration itself is in :mod:`dmpcrl_ctrl.consensus`. Where it is accelerated, the next start is mixed from the last
+states. A mixture that moves more than the states it comes from is given up for the plain successor: so what converges
+without acceleration converges with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array, Index
-from dmpcrl_ctrl.errors import DmpcrlError, ModelError
-from dmpcrl_ctrl.layout import Layout
-from dmpcrl_ctrl.network import SharedStates
+from dmpcrl_ctrl.anderson import Residuals
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.balancing import Balancing, balanced_factor
+from dmpcrl_ctrl.channel import Neighbourhood
+from dmpcrl_ctrl.consensus import ADMMState, Held, LocalFailure, Subproblem, Sweep, largest, mixed, step
+from dmpcrl_ctrl.consensus_watch import ConsensusWatch
+from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 
-_WINDOW = 25
 _APART = 1e-6
-_STEADY = 1e-3
-_OUT_OF_PROPORTION = 10.0
 _CONVERGED = 1e-9
-_BALANCE_AT = (10, 20, 30, 50, 100, 200, 400, 800, 1600)
+_MEMORY = 16
+# a mixture has to bring the residual below this part of the last one
+_GAIN = 0.99
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,13 @@ class ADMMOptions:
         One weight for every shared number, or "auto": one for each component, from the curvature of the agents' costs.
     relaxation
         Over-relaxation in [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z.
+    acceleration
+        Memory of Anderson acceleration: the number of earlier iterations that the next start is mixed from; 0: none.
+        None: 16 for the automatic penalty, and none for a given one.
     balance_at
         Iterations after which the whole penalty is scaled to bring primal and dual residual, each relative to what it
-        compares, to one size. Finitely many, so that convergence is that of a fixed penalty. None: a schedule of the
-        package for the automatic penalty, and () for a given one.
+        compares, to one size. Finitely many, so that convergence is that of a fixed penalty. None: where the iteration
+        is stuck (:class:`~dmpcrl_ctrl.balancing.Balancing`) for the automatic penalty, and () for a given one.
     warm_start
         Start from the last result of the controller, shifted by one stage.
 
@@ -64,6 +63,7 @@ class ADMMOptions:
     tolerance: float | None = None
     penalty: float | str = "auto"
     relaxation: float = 1.0
+    acceleration: int | None = None
     balance_at: tuple[int, ...] | None = None
     warm_start: bool = True
 
@@ -78,23 +78,20 @@ class ADMMOptions:
             raise ModelError(f'admm penalty must be a positive number or "auto", got {self.penalty!r}')
         if not 1.0 <= self.relaxation < 2.0:
             raise ModelError(f"admm relaxation must lie in [1, 2), got {self.relaxation!r}")
+        given = self.acceleration
+        if given is not None and (isinstance(given, bool) or int(given) != given or given < 0):
+            raise ModelError(f"admm acceleration must be a whole number of at least 0, got {given!r}")
 
+    @property
+    def memory(self) -> int:
+        """Memory of the acceleration, 0 where there is none."""
+        automatic = _MEMORY if self.penalty == "auto" else 0
+        return automatic if self.acceleration is None else int(self.acceleration)
 
-@dataclass(frozen=True, eq=False)
-class Held:
-    """The shared numbers that one agent holds: `local` in its own vector of variables, `shared` in z."""
-
-    local: Index
-    shared: Index
-
-
-@dataclass(frozen=True, eq=False)
-class ADMMState:
-    """z (Z,); one y an agent, in the order of its :class:`Held`; the factor by which W is scaled."""
-
-    z: Array
-    y: tuple[Array, ...]
-    factor: float = 1.0
+    @property
+    def balanced_after(self) -> tuple[int, ...] | None:
+        """Iterations after which the penalty is scaled; None: where the iteration is stuck."""
+        return () if self.balance_at is None and self.penalty != "auto" else self.balance_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,58 +116,82 @@ class ADMMResult:
     dual: Array
 
 
-class LocalFailure(DmpcrlError):
-    """The program of one agent could not be solved."""
+@dataclass(frozen=True, eq=False)
+class _Trail:
+    """The last iterations, oldest first, and their residuals."""
 
-    def __init__(self, agent: int, status: Status) -> None:
-        super().__init__(f"agent {agent}: {status.message}")
-        self.agent, self.status = agent, status
+    residuals: Residuals
+    sweeps: tuple[Sweep, ...] = ()
 
+    def after(self, sweep: Sweep, neighbourhood: Neighbourhood) -> "_Trail":
+        """With one more."""
+        residuals = self.residuals.with_newest(sweep.residuals, neighbourhood.total)
+        return _Trail(residuals, (*self.sweeps, sweep)[-residuals.capacity :])
 
-class Subproblem(Protocol):
-    """One agent's augmented program (15a)."""
-
-    def solve(self, linear: Array, factor: float) -> QPSolution:
-        """Minimise F_i + linear'xt + factor/2 |xt|^2_W, with the shared numbers in the order of :class:`Held`."""
-        ...
-
-
-def held_by(layouts: Sequence[Layout], shared: SharedStates) -> tuple[Held, ...]:
-    """For each agent the shared numbers that it holds: its own components first, then its copies."""
-    place = {key: e for e, key in enumerate(zip(shared.owner, shared.column, shared.stage, strict=True))}
-    result = []
-    for i, layout in enumerate(layouts):
-        own = np.flatnonzero(shared.owner == i)
-        local, entries = [layout.x[shared.stage[own] - 1, shared.column[own]]], [own]
-        for copy, positions in zip(layout.copies, layout.copied, strict=True):
-            stages, columns = np.indices(positions.shape)
-            keys = zip(stages.ravel() + 1, np.asarray(copy.columns, dtype=np.intp)[columns].ravel(), strict=True)
-            local.append(positions.ravel())
-            entries.append(np.array([place[copy.owner, column, stage] for stage, column in keys], dtype=np.intp))
-        result.append(Held(np.concatenate(local), np.concatenate(entries)))
-    return tuple(result)
+    def mixture(self) -> ADMMState:
+        """What Anderson acceleration goes on from."""
+        return mixed([sweep.state for sweep in self.sweeps], self.residuals.mixture())
 
 
-def cold_state(held: Sequence[Held], size: int) -> ADMMState:
-    """All zeros."""
-    return ADMMState(np.zeros(size), tuple(np.zeros(len(h.shared)) for h in held))
+def sweeps(
+    agents: Sequence[Subproblem],
+    held: Sequence[Held],
+    weights: Array,
+    neighbourhood: Neighbourhood,
+    state: ADMMState,
+    options: ADMMOptions,
+) -> Iterator[Sweep]:
+    """ADMM from `state`, iteration by iteration, for as long as one asks.
 
+    Each is the best that is known after so many solves of the local programs: one that started from a mixture and is
+    given up is followed by the one before, once more.
 
-def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMState:
-    """The state one sample on: each entry takes over the one a stage later, `later` from `SharedStates.shifted`."""
-    scratch = np.zeros(len(state.z))
-    moved = []
-    for h, y in zip(held, state.y, strict=True):
-        scratch[h.shared] = y
-        available = np.isin(later[h.shared], h.shared)
-        moved.append(scratch[np.where(available, later[h.shared], h.shared)])
-    return ADMMState(state.z[later], tuple(moved), state.factor)
+    Raises
+    ------
+    LocalFailure
+        A local program cannot be solved.
+    """
+
+    def after(trail: _Trail, start: ADMMState) -> _Trail:
+        return trail.after(step(agents, held, weights, neighbourhood, start, options.relaxation), neighbourhood)
+
+    def ahead(trail: _Trail) -> _Trail | None:
+        """From the mixture, where that is any good."""
+        try:
+            longer = after(trail, trail.mixture())
+        except LocalFailure:
+            return None
+        return longer if longer.residuals.size <= _GAIN * trail.residuals.size else None
+
+    fresh, balancing = _Trail(Residuals(options.memory + 1)), Balancing(options.balanced_after)
+    trail, done = after(fresh, state), 1
+    while True:
+        sweep, balancing = trail.sweeps[-1], balancing.after(trail.residuals.size)
+        yield sweep
+        if balancing.due(done):
+            converged = options.tolerance or _CONVERGED
+            factor = balanced_factor(sweep, held, weights, neighbourhood, converged)
+            if factor != sweep.state.factor:
+                trail, balancing = after(fresh, replace(sweep.state, factor=factor)), balancing.changed()
+                done += 1
+                continue
+        done += 1
+        if len(trail.sweeps) == 1:
+            trail = after(trail, sweep.state)
+            continue
+        longer = ahead(trail)
+        if longer is None:
+            yield sweep
+            done += 1
+            longer = after(fresh, sweep.state)
+        trail = longer
 
 
 def iterate(
     agents: Sequence[Subproblem],
     held: Sequence[Held],
     weights: Array,
+    neighbourhood: Neighbourhood,
     state: ADMMState,
     options: ADMMOptions,
     curvature: Array | None = None,
@@ -183,6 +204,8 @@ def iterate(
         The local programs, and what each shares.
     weights
         (Z,): diagonal of W, equal for all copies of a number.
+    neighbourhood
+        Through which the agents speak.
     state, options
         Where to start; when to stop.
     curvature
@@ -191,118 +214,39 @@ def iterate(
     """
     history: list[tuple[float, float]] = []
     natural = weights if curvature is None else curvature
-    watch = _Watch(float((weights / natural).min(initial=1.0)))
-    automatic = _BALANCE_AT if options.penalty == "auto" else ()
-    balance_at = automatic if options.balance_at is None else options.balance_at
-    for t in range(options.iterations):
-        try:
-            sweep = step(agents, held, weights, state, options.relaxation)
-        except LocalFailure as failure:
-            return _result(state, (), failure.status, failure.agent, history)
-        state = sweep.state
-        history.append((_largest(sweep.gaps), _largest([sweep.moved])))
-        status = _verdict(sweep, history[-1], t + 1, watch, options)
-        if status is not None:
-            break
-        if t + 1 in balance_at:
-            state = replace(state, factor=_balanced(sweep, held, weights, options.tolerance or _CONVERGED))
+    watch = ConsensusWatch(float((weights / natural).min(initial=1.0)))
+    try:
+        for sweep in sweeps(agents, held, weights, neighbourhood, state, options):
+            state = sweep.state
+            history.append((sweep.primal, sweep.dual))
+            status = _verdict(sweep, history[-1], len(history), watch, options)
+            if status is not None:
+                break
+    except LocalFailure as failure:
+        return _result(state, (), failure.status, failure.agent, history)
     assert status is not None  # the last iteration always has a verdict
     culprit = -1 if status.ok else _most_at_odds(sweep.gaps, held, weights)
     return _result(state, sweep.solutions, status, culprit, history)
 
 
 def _verdict(
-    sweep: "Sweep", residuals: tuple[float, float], count: int, watch: "_Watch", options: ADMMOptions
+    sweep: Sweep, residuals: tuple[float, float], count: int, watch: ConsensusWatch, options: ADMMOptions
 ) -> Status | None:
     """How it ended, if it has ended after `count` iterations."""
     if not len(sweep.state.z):
         return Status.OPTIMAL
     primal, dual = residuals
-    last, size = count == options.iterations, 1.0 + _largest([sweep.state.z])
+    last, size = count == options.iterations, 1.0 + largest([sweep.state.z])
     stalled = watch.stalled(sweep, count, last)
     if options.tolerance is None:
         if not last:
             return None
         return Status.CONSENSUS_STALLED if stalled and primal > _APART * size else Status.MAX_ITERATIONS
-    if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + _largest(sweep.state.y)):
+    if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + largest(sweep.state.y)):
         return Status.OPTIMAL
     if stalled and primal > 100.0 * options.tolerance * size:
         return Status.CONSENSUS_STALLED
     return Status.NOT_CONVERGED if last else None
-
-
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """One iteration: the new state, the local solutions, xt_i - (S z)_i of each agent, and W (z - z_before)."""
-
-    state: ADMMState
-    solutions: tuple[QPSolution, ...]
-    gaps: tuple[Array, ...]
-    moved: Array
-
-
-def step(
-    agents: Sequence[Subproblem], held: Sequence[Held], weights: Array, state: ADMMState, relaxation: float
-) -> Sweep:
-    """One iteration of (15).
-
-    Raises
-    ------
-    LocalFailure
-        A local solve failed; the state is as it was.
-    """
-    solutions, W = [], state.factor * weights
-    for i, (agent, h) in enumerate(zip(agents, held, strict=True)):
-        # (15a): the quadratic part of the penalty stands in the agent's Hessian
-        solution = agent.solve(state.y[i] - W[h.shared] * state.z[h.shared], state.factor)
-        if not solution.status.ok:
-            raise LocalFailure(i, solution.status)
-        solutions.append(solution)
-    mine = [solution.x[h.local] for solution, h in zip(solutions, held, strict=True)]
-    relaxed = [relaxation * xt + (1.0 - relaxation) * state.z[h.shared] for xt, h in zip(mine, held, strict=True)]
-    received, total = np.zeros(len(weights)), np.zeros(len(weights))
-    for xt, y, h in zip(relaxed, state.y, held, strict=True):
-        received[h.shared] += W[h.shared] * xt + y
-        total[h.shared] += W[h.shared]
-    z = received / total  # (15b)
-    y_next = tuple(
-        y + W[h.shared] * (xt - z[h.shared])  # (15c)
-        for xt, y, h in zip(relaxed, state.y, held, strict=True)
-    )
-    gaps = tuple(xt - z[h.shared] for xt, h in zip(mine, held, strict=True))
-    return Sweep(ADMMState(z, y_next, state.factor), tuple(solutions), gaps, W * (z - state.z))
-
-
-class _Watch:
-    """Tells a disagreement that will not go away from slow convergence.
-
-    Where the agents' constraints contradict each other, xt - S z tends to a vector that is not zero, and y grows
-    without end. So over a window of iterations the gaps stand still, although y has become far larger than any
-    multiplier that the costs called for at the start, prices of soft bounds included, and although the penalty, added
-    up over the iterations, could have moved the plans: with one far below the curvature of the costs, standing still
-    means nothing.
-    """
-
-    def __init__(self, pull: float) -> None:
-        self._pull = pull
-        self._pulled = 0.0
-        self._gaps: Array | None = None
-        self._usual: float | None = None
-
-    def stalled(self, sweep: Sweep, count: int, last: bool) -> bool:
-        """Whether the gaps are what they were a window ago, and y has grown out of proportion."""
-        self._pulled += self._pull * sweep.state.factor
-        if self._usual is None:
-            duals = [(s.equality_dual, s.lower_dual, s.upper_dual) for s in sweep.solutions]
-            self._usual = _largest([part for parts in duals for part in parts])
-        if count % _WINDOW and not last:
-            return False
-        now, then = np.concatenate(sweep.gaps), self._gaps
-        self._gaps = now
-        still = then is not None and bool(np.abs(now - then).max() <= _STEADY * np.abs(now).max())
-        return (
-            still and self._pulled > _OUT_OF_PROPORTION and _largest(sweep.state.y) > _OUT_OF_PROPORTION * self._usual
-        )
 
 
 def _result(
@@ -319,27 +263,3 @@ def _result(
 def _most_at_odds(gaps: Sequence[Array], held: Sequence[Held], weights: Array) -> int:
     """The agent whose shared numbers differ most from what was agreed, in the units of their multipliers."""
     return int(np.argmax([np.linalg.norm(weights[h.shared] * gap) for h, gap in zip(held, gaps, strict=True)]))
-
-
-def _balanced(sweep: Sweep, held: Sequence[Held], weights: Array, converged: float) -> float:
-    """The next factor of W: times the ratio of |xt - S z| to |S (z - z_before)|, a power of two within 1/8 and 8.
-
-    Both are states, measured in the norm of W, so that no unit of a multiplier enters: agents that follow each other at
-    once but creep need less weight, agents that stay apart need more. Left alone where both have converged (their ratio
-    is noise then), and kept within 2^-20 and 2^20.
-    """
-    apart = moved = 0.0
-    for h, gap in zip(held, sweep.gaps, strict=True):
-        apart += float(weights[h.shared] @ gap**2)
-        moved += float(sweep.moved[h.shared] ** 2 @ (1.0 / weights[h.shared])) / sweep.state.factor**2
-    least = converged**2 * float(weights @ sweep.state.z**2)
-    if max(apart, moved) <= least:
-        return sweep.state.factor
-    # one of the two may be zero: agents that all follow, or a z that contradicting agents hold where it is
-    tiny = max(least, np.finfo(float).tiny)
-    exponent = 0.5 * np.log2(max(apart, tiny) / max(moved, tiny))
-    return float(np.clip(sweep.state.factor * 2.0 ** np.clip(np.round(exponent), -3, 3), 2.0**-20, 2.0**20))
-
-
-def _largest(parts: Sequence[Array]) -> float:
-    return max((float(np.abs(part).max()) for part in parts if part.size), default=0.0)

@@ -1,13 +1,14 @@
-"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR` and `dmpcrl-ctrl list`.
+"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `dmpcrl-ctrl verify RUN.h5`, `dmpcrl-ctrl list`.
 
 Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
-run that had to stop with one line and 1, an interrupted one (Ctrl-C, SIGTERM) with 130 or 143; its log is closed.
+run that had to stop with one line and 1, and so does a check that failed; an interrupted one (Ctrl-C, SIGTERM) with 130
+or 143, its log closed.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from dmpcrl_ctrl.errors import DmpcrlError
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.validation.runner import Outcome
+    from dmpcrl_ctrl.validation.verdict import Verdict
 
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
@@ -77,6 +79,28 @@ def run(
     with _one_line_errors(FAILED), _progress(loaded.title) as progress:
         outcome = execute(prepared, command_line(str(experiment), sets or (), seed), progress)
     _show(outcome, loaded.title)
+
+
+@app.command()
+def verify(
+    target: Annotated[str, typer.Argument(help="Log (RUN.h5), folder of a run, or a controller as MODULE:BLOCK.")],
+    examples: Annotated[int, typer.Option(min=1, help="States at which each law is checked; not for a log.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of these states.")] = 0,
+) -> None:
+    """Check what a log claims from the file alone, or a controller of yours against the laws of its method."""
+    with _one_line_errors(BAD_INPUT), _progress(f"verify {target}") as progress:
+        if ":" in target and not Path(target).exists():
+            from dmpcrl_ctrl.validation.laws import verify_block
+
+            verdicts = verify_block(target, examples=examples, seed=seed)
+        else:
+            from dmpcrl_ctrl.validation.log_check import verify_log
+            from dmpcrl_ctrl.validation.runner import LOG
+
+            path = Path(target)
+            verdicts = verify_log(path / LOG if path.is_dir() else path, progress)
+    failed = _show_verdicts(verdicts, target)
+    raise typer.Exit(FAILED if failed else 0)
 
 
 @app.command("list")
@@ -155,3 +179,28 @@ def _show(outcome: "Outcome", title: str) -> None:
     typer.echo("a · b · c: median, 95th percentile, largest over the samples")
     for path in (outcome.log, outcome.numbers, outcome.page):
         typer.echo(str(path))
+
+
+def _show_verdicts(verdicts: "Sequence[Verdict]", title: str) -> int:
+    """A table of checks, the examples on which they fail, and one line; returns how many failed."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from dmpcrl_ctrl.validation.verdict import Outcome
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    styles = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
+    shown = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    shown.add_column("check", no_wrap=True)
+    shown.add_column("outcome", no_wrap=True)
+    shown.add_column("detail", overflow="fold")
+    for verdict in verdicts:
+        shown.add_row(Text(verdict.check), Text(verdict.outcome, styles[verdict.outcome]), Text(verdict.detail))
+    console.print(shown)
+    for verdict in verdicts:
+        if verdict.example:
+            console.print(Text(f"\n{verdict.check} fails on"), style="bold")
+            console.print(Text(verdict.example), soft_wrap=True)
+    count = {outcome: sum(verdict.outcome is outcome for verdict in verdicts) for outcome in Outcome}
+    typer.echo(", ".join(f"{number} {outcome}" for outcome, number in count.items() if number))
+    return count[Outcome.FAILED]

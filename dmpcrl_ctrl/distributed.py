@@ -96,8 +96,10 @@ class DistributedEvaluator:
             return failed_evaluation(len(data), result.status, result.culprit, result.primal, result.dual)
         return self._evaluation(agents, result, action)
 
-    def iterates(self, data: Sequence[AgentData], action: Sequence[Array] | None = None) -> Iterator[Evaluation]:
-        """What an evaluation would return after 1, 2, 3, ... iterations from a cold start, for as long as one asks.
+    def iterates(
+        self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None
+    ) -> Iterator[Evaluation]:
+        """What an evaluation would return after 1, 2, 3, ... iterations from `memory`, for as long as one asks.
 
         Raises
         ------
@@ -106,9 +108,12 @@ class DistributedEvaluator:
         """
         agents = self._agents(data, action)
         held = [agent.program.held for agent in agents]
-        state = cold_state(self.held, self.shared.size)
-        for sweep in sweeps(agents, held, self.weights, self._neighbourhood, state, self.admm):
-            result = ADMMResult(sweep.state, sweep.solutions, Status.MAX_ITERATIONS, -1, np.zeros(0), np.zeros(0))
+        start = cold_state(self.held, self.shared.size) if memory is None else memory
+        history: list[tuple[float, float]] = []
+        for sweep in sweeps(agents, held, self.weights, self._neighbourhood, start, self.admm):
+            history.append((sweep.primal, sweep.dual))
+            primal, dual = np.array(history).T
+            result = ADMMResult(sweep.state, sweep.solutions, Status.MAX_ITERATIONS, -1, primal, dual)
             yield self._evaluation(agents, result, action)
 
     def _agents(self, data: Sequence[AgentData], action: Sequence[Array] | None) -> list["_Agent"]:

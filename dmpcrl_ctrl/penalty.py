@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dmpcrl_ctrl.admm import Held
 from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.consensus import Held
 from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.network import SharedStates
 
 _RANGE = 10.0
 _NOISE = 1e-9
+_HEAVIER = 2.0
 
 
 def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared: SharedStates) -> Array:
@@ -46,7 +47,7 @@ def automatic_penalty(horizons: Sequence[Horizon], held: Sequence[Held], shared:
         usual = max(b, direct[key])
         if usual > 0.0:
             a = float(np.clip(a, usual / _RANGE, usual * _RANGE))
-            weights[key] = float(np.sqrt(a * max(b, a / 1000.0)))
+            weights[key] = _HEAVIER * float(np.sqrt(a * max(b, a / 1000.0)))
     unseen = float(np.median(list(weights.values()))) if weights else 1.0
     weights = dict.fromkeys(owners, unseen) | weights
     w = np.array([weights[int(j), int(c)] for j, c in zip(shared.owner, shared.column, strict=True)])

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,6 +96,40 @@ def test_bad_input_is_one_line_and_status_2(place: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line_and_status_1(place: Path) -> None:
     done = command("run", "two.toml", "--out", "two.toml/out", cwd=place)
     assert_one_line(done, 1, "two.toml/out cannot be written")
+
+
+def test_verify_recomputes_a_log_and_names_what_was_altered(place: Path) -> None:
+    assert command("run", "two.toml", "--out", "out", cwd=place).returncode == 0
+    for target in ("out", "out/run.h5"):
+        done = command("verify", target, cwd=place)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert "mpc: residuals" in done.stdout and done.stdout.splitlines()[-1].endswith(" passed")
+        assert "failed" not in done.stdout
+    with h5py.File(place / "out" / "run.h5", "r+") as file:
+        file["cost/stage"][1, 2] += 1e-6
+    done = command("verify", "out", cwd=place)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "stage costs fails on\nt = 1 s, area_3: claimed " in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(" passed, 2 failed")
+
+
+def test_verify_of_nothing_is_one_line_and_status_2(place: Path) -> None:
+    assert_one_line(command("verify", "none.h5", cwd=place), 2, "none.h5", "cannot be read")
+    assert_one_line(command("verify", "two.toml", cwd=place), 2, "is no HDF5 file")
+    assert_one_line(command("verify", "no_such_module:block", cwd=place), 2, "no_such_module")
+
+
+def test_verify_checks_a_controller_by_the_laws(place: Path) -> None:
+    text = (
+        "from dmpcrl_ctrl.controllers import CentralizedMPC\n"
+        "from dmpcrl_ctrl.model import LocalModel, MPCProblem\n"
+        "model = LocalModel([[0.9]], [[1.0]], [[1.0]], [[1.0]])\n"
+        "mpc = CentralizedMPC(MPCProblem((model,), 2), 1.0)\n"
+    )
+    (place / "mine.py").write_text(text, encoding="utf-8")
+    done = command("verify", "mine:mpc", "--examples", "2", "--seed", "3", cwd=place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0].strip() == "mine:mpc" and " passed" in done.stdout.splitlines()[-1]
 
 
 def test_list_shows_what_is_at_hand(place: Path) -> None:

@@ -36,7 +36,6 @@ TESTED_ELSEWHERE = {
 }
 # Only tested through others so far.
 WITHOUT_OWN_TEST = {
-    "controllers/records.py",
     "controllers/signals.py",
     "cosim/missing.py",
     "dmpcrl_ctrl/arrays.py",

@@ -1,4 +1,4 @@
-"""The pictures of a report: states, inputs, disturbances, cost, agreement of the agents, computation.
+"""The pictures of a report: states, inputs, disturbances, cost, agreement of the agents, certificates, computation.
 
 Signals are drawn by `Run.plot`, so that page and notebook show the same; the others are drawn here.
 """
@@ -9,6 +9,7 @@ import numpy as np
 
 from dmpcrl_ctrl.cosim.plot import COLOURS, LIMIT, plot_run
 from dmpcrl_ctrl.status import Status
+from dmpcrl_ctrl.validation.certified import bracket_widths, largest_residuals
 from dmpcrl_ctrl.validation.drawing import WIDTH, Picture, legend_above, panel_row, to_picture
 from dmpcrl_ctrl.validation.metrics import stage_costs
 from dmpcrl_ctrl.validation.record_fields import last_numbers, members, numbers
@@ -34,7 +35,7 @@ def pictures(run: "Run") -> list[Picture]:
         cost(run),
     ]
     for trace in run.controllers.values():
-        drawn += [residuals(trace), agreement(run, trace), solve_times(trace)]
+        drawn += [residuals(trace), agreement(run, trace), certificates(run, trace), solve_times(trace)]
     return [picture for picture in drawn if picture is not None]
 
 
@@ -108,6 +109,26 @@ def agreement(run: "Run", trace: "ControllerTrace") -> Picture | None:
         f"{ROUNDING:g} stands for that and anything less."
     )
     return to_picture(figure, f"central-{trace.name}", "Difference to the central solution", caption)
+
+
+def certificates(run: "Run", trace: "ControllerTrace") -> Picture | None:
+    """Largest residual of the optimality conditions and width of the bracket on the value, over time."""
+    residual, width = largest_residuals(trace), bracket_widths(trace)
+    if residual is None or width is None:
+        return None
+    figure, axes = panel_row(["largest KKT residual", "width of the bracket, share of the value"], 2.4)
+    for ax, values, colour in zip(axes, (residual, width), (COLOURS[0], COLOURS[2]), strict=True):
+        known = trace.due & np.isfinite(values)
+        shown = np.maximum(values[known], ROUNDING)
+        ax.semilogy(run.time[:-1][known], shown, color=colour, marker=".", markersize=3, linewidth=0.8)
+        ax.set_xlabel("time [s]")
+        ax.set_xlim(run.time[0], run.time[-1])
+    caption = (
+        "How far plans and multipliers are from solving the network's problem, and how closely the optimal value is "
+        "known from them; both are computed by the agents, and `dmpcrl-ctrl verify` computes them again from the log. "
+        f"{ROUNDING:g} stands for that and anything less."
+    )
+    return to_picture(figure, f"certificates-{trace.name}", "Certificates", caption)
 
 
 def solve_times(trace: "ControllerTrace") -> Picture | None:

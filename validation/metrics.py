@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.status import Applied, Status
 from dmpcrl_ctrl.validation.agreement import Agreement, agreement_of
+from dmpcrl_ctrl.validation.certified import bracket_widths, largest_residuals
 from dmpcrl_ctrl.validation.record_fields import last_numbers, members, numbers
 from dmpcrl_ctrl.validation.samples import columns_of, sample_rows, sampled
 
@@ -80,6 +81,10 @@ class ControllerSummary:
         Largest |u - u_central| of each sample, where the controller was compared with the central solution.
     agreement
         Whether the agents agreed well enough, where that can be told.
+    residual, bracket_width
+        Largest residual of the optimality conditions, and width of the bracket on the value as a share of it.
+    unbounded_samples
+        Samples at which the bracket has no upper end: the roll-out breaks a hard bound.
     """
 
     samples: int
@@ -94,6 +99,9 @@ class ControllerSummary:
     dual_residual: Spread | None
     central_difference: Spread | None
     agreement: Agreement | None = None
+    residual: Spread | None = None
+    bracket_width: Spread | None = None
+    unbounded_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -218,6 +226,8 @@ def _controller(trace: "ControllerTrace", run: "Run", plant: "Plant | None") -> 
     status, applied = members(trace, "status", Status), members(trace, "applied_kind", Applied)
     failed = due & np.isin(np.full(len(due), -1) if status is None else status, [s for s in Status if not s.ok])
 
+    widths = bracket_widths(trace)
+
     def spread(values: Array | None) -> Spread | None:
         return None if values is None else Spread.of(values[due])
 
@@ -234,6 +244,9 @@ def _controller(trace: "ControllerTrace", run: "Run", plant: "Plant | None") -> 
         dual_residual=spread(last_numbers(trace, "admm/dual_residual")),
         central_difference=spread(numbers(trace, "central_difference")),
         agreement=agreement_of(trace, run, plant),
+        residual=spread(largest_residuals(trace)),
+        bracket_width=spread(widths),
+        unbounded_samples=0 if widths is None else int(np.isinf(widths[due]).sum()),
     )
 
 

@@ -165,6 +165,7 @@ class Mpc(Section):
     slack_quadratic: NonNegative | None = None
     solver: Literal["proxqp", "daqp", "piqp"] | None = None
     preview: bool = False
+    certify: bool = True
     delay: NonNegative = 0.0
     offset: NonNegative = 0.0
 
@@ -180,6 +181,8 @@ class DistributedMpc(Mpc):
     kind: Literal["distributed_mpc"]
     compare_central: bool = False
     averaging_rounds: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    averaging: Literal["laplacian", "metropolis", "best_constant"] = "laplacian"
+    acceleration: Literal["none", "chebyshev", "finite_time"] | None = None
     admm: Admm = Admm()
 
     def build(self, plant: "Plant") -> "Block":

@@ -96,6 +96,8 @@ def _controller_rows(controller: ControllerSummary) -> list[Row]:
     if controller.agreement and controller.agreement.doubtful_samples:
         share = f"{controller.agreement.doubtful_samples} of {controller.samples}"
         rows.append(Row("not converged", share, _how_far_apart(controller.agreement)))
+    if controller.residual:
+        rows.append(Row("certificates", f"KKT residual up to {_short(controller.residual.max)}", _proved(controller)))
     for name, count in controller.statuses.items():
         rows.append(Row(f"status {name}", str(count), Status[name.upper()].message))
     for name, count in controller.culprits.items():
@@ -169,6 +171,16 @@ def _controller_findings(who: str, controller: ControllerSummary) -> list[Findin
         text = f"The slowest solve took {seconds(controller.solve_time.max)}, {share} of the sample time."
         found.append(Finding(text, "bad" if late else "good"))
     return found
+
+
+def _proved(controller: ControllerSummary) -> str:
+    """How closely the optimal value is known."""
+    parts, width = [], controller.bracket_width
+    if width:
+        parts.append(f"value within {_short(width.median)} (median), {_short(width.max)} (largest)")
+    if controller.unbounded_samples:
+        parts.append(f"not bounded above at {controller.unbounded_samples} samples")
+    return ", ".join(parts)
 
 
 def _how_far_apart(agreement: Agreement) -> str:

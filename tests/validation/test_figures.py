@@ -9,13 +9,15 @@ from tests.validation.conftest import ShortRun
 def test_a_distributed_run_has_all_pictures(short_run: ShortRun) -> None:
     drawn = pictures(short_run.run)
     keys = [picture.key for picture in drawn]
-    assert keys == ["states", "inputs", "disturbances", "cost", "residuals-mpc", "central-mpc", "solve-time-mpc"]
+    of_mpc = ["residuals-mpc", "central-mpc", "certificates-mpc", "solve-time-mpc"]
+    assert keys == ["states", "inputs", "disturbances", "cost", *of_mpc]
     texts = {picture.key: "".join(ElementTree.fromstring(picture.svg).itertext()) for picture in drawn}
     for words in ("dtheta [rad]", "domega [rad/s]", "dPm [p.u.]", "dPv [p.u.]", "time [s]"):
         assert words in texts["states"]
     assert "dPref [p.u.]" in texts["inputs"]
     assert "dPL [p.u.]" in texts["disturbances"]
     assert "ADMM iteration" in texts["residuals-mpc"]
+    assert "largest KKT residual" in texts["certificates-mpc"]
     assert "sample time 1000 ms" in texts["solve-time-mpc"]
 
 

@@ -1,7 +1,7 @@
 """Sections: no type is guessed at, every kind builds what it names."""
 
 import tomllib
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -104,6 +104,10 @@ def test_averaging_rounds_reach_the_controller() -> None:
     plant = PowerNetwork(kind="power_network").build()
     block = DistributedMpc(kind="distributed_mpc", horizon=3, averaging_rounds=170).build(plant)
     assert isinstance(block, DistributedMPC) and block.averaging_rounds == 170
+    kind: dict[str, Any] = {"kind": "distributed_mpc", "averaging": "metropolis", "acceleration": "chebyshev"}
+    block = DistributedMpc(**kind, horizon=3, certify=False).build(plant)
+    assert isinstance(block, DistributedMPC) and not block.certify
+    assert (block.averaging, block.acceleration) == ("metropolis", "chebyshev")
 
 
 @pytest.mark.parametrize("kind", [*PLANTS, *CONTROLLERS, Admm, Simulation])

@@ -1,0 +1,208 @@
+"""One iteration of consensus ADMM: agents solve apart, and agree on the states that they share.
+
+With xt_i the shared components that agent i holds (its own and its copies), S the selection of its entries of z, W the
+diagonal penalty:
+
+    xt_i <- argmin F_i + y_i'xt_i + 1/2 |xt_i - (S z)_i|^2_W        each agent by itself       (15a)
+    z    <- (S'W S)^-1 S'(W xt + y)                                 among neighbours           (15b)
+    y    <- y + W (xt - S z)                                        each agent by itself       (15c)
+
+Writing (15b) with y keeps S'y = 0 by itself: a disturbance of y heals instead of biasing the agreement for good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.channel import Kind, Neighbourhood
+from dmpcrl_ctrl.errors import DmpcrlError
+from dmpcrl_ctrl.layout import Layout
+from dmpcrl_ctrl.network import SharedStates
+from dmpcrl_ctrl.qp import QPSolution
+from dmpcrl_ctrl.status import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """The shared numbers that one agent holds: `local` in its own vector of variables, `shared` in z."""
+
+    local: Index
+    shared: Index
+
+
+@dataclass(frozen=True, eq=False)
+class ADMMState:
+    """Where ADMM stands.
+
+    Attributes
+    ----------
+    z
+        (Z,): what is agreed, each entry as its owner knows it.
+    copies, y
+        One array an agent, in the order of its :class:`Held`: its entries of z as they reached it; its multipliers.
+    factor
+        By which W is scaled.
+    """
+
+    z: Array
+    copies: tuple[Array, ...]
+    y: tuple[Array, ...]
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One iteration.
+
+    Attributes
+    ----------
+    state
+        The new one.
+    solutions
+        Of the local programs.
+    gaps
+        xt - S z, one array an agent.
+    moved
+        (Z,): W (z - z_before).
+    residuals
+        How far y + W S z has moved, in the norm of W^-1: one array an agent. ADMM is a fixed-point iteration in this
+        vector, and never takes two of them further apart.
+    """
+
+    state: ADMMState
+    solutions: tuple[QPSolution, ...]
+    gaps: tuple[Array, ...]
+    moved: Array
+    residuals: tuple[Array, ...]
+
+    @property
+    def primal(self) -> float:
+        """Largest |xt - S z|."""
+        return largest(self.gaps)
+
+    @property
+    def dual(self) -> float:
+        """Largest |W (z - z_before)|."""
+        return largest([self.moved])
+
+
+class LocalFailure(DmpcrlError):
+    """The program of one agent could not be solved."""
+
+    def __init__(self, agent: int, status: Status) -> None:
+        super().__init__(f"agent {agent}: {status.message}")
+        self.agent, self.status = agent, status
+
+
+class Subproblem(Protocol):
+    """One agent's augmented program (15a)."""
+
+    def solve(self, linear: Array, factor: float) -> QPSolution:
+        """Minimise F_i + linear'xt + factor/2 |xt|^2_W, with the shared numbers in the order of :class:`Held`."""
+        ...
+
+
+def held_by(layouts: Sequence[Layout], shared: SharedStates) -> tuple[Held, ...]:
+    """For each agent the shared numbers that it holds: its own components first, then its copies."""
+    place = {key: e for e, key in enumerate(zip(shared.owner, shared.column, shared.stage, strict=True))}
+    result = []
+    for i, layout in enumerate(layouts):
+        own = np.flatnonzero(shared.owner == i)
+        local, entries = [layout.x[shared.stage[own] - 1, shared.column[own]]], [own]
+        for copy, positions in zip(layout.copies, layout.copied, strict=True):
+            stages, columns = np.indices(positions.shape)
+            keys = zip(stages.ravel() + 1, np.asarray(copy.columns, dtype=np.intp)[columns].ravel(), strict=True)
+            local.append(positions.ravel())
+            entries.append(np.array([place[copy.owner, column, stage] for stage, column in keys], dtype=np.intp))
+        result.append(Held(np.concatenate(local), np.concatenate(entries)))
+    return tuple(result)
+
+
+def cold_state(held: Sequence[Held], size: int) -> ADMMState:
+    """All zeros."""
+    zeros = tuple(np.zeros(len(h.shared)) for h in held)
+    return ADMMState(np.zeros(size), zeros, zeros)
+
+
+def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMState:
+    """The state one sample on: each entry takes over the one a stage later, `later` from `SharedStates.shifted`."""
+    scratch = np.zeros(len(state.z))
+    moved: list[list[Array]] = []
+    for h, *parts in zip(held, state.copies, state.y, strict=True):
+        source = np.where(np.isin(later[h.shared], h.shared), later[h.shared], h.shared)
+        moved.append([])
+        for part in parts:
+            scratch[h.shared] = part
+            moved[-1].append(scratch[source])
+    copies, y = zip(*moved, strict=True)
+    return ADMMState(state.z[later], copies, y, state.factor)
+
+
+def step(
+    agents: Sequence[Subproblem],
+    held: Sequence[Held],
+    weights: Array,
+    neighbourhood: Neighbourhood,
+    state: ADMMState,
+    relaxation: float = 1.0,
+) -> Sweep:
+    """One iteration of (15).
+
+    Parameters
+    ----------
+    agents, held
+        The local programs, and what each shares.
+    weights
+        (Z,): diagonal of W, equal for all copies of a number.
+    neighbourhood
+        Through which (15b) is done.
+    state
+        Where to start.
+    relaxation
+        In [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z in (15b) and (15c).
+
+    Raises
+    ------
+    LocalFailure
+        A local solve failed.
+    """
+    W = [state.factor * weights[h.shared] for h in held]
+    solutions = []
+    for i, agent in enumerate(agents):
+        # (15a): the quadratic part of the penalty stands in the agent's Hessian
+        solution = agent.solve(state.y[i] - W[i] * state.copies[i], state.factor)
+        if not solution.status.ok:
+            raise LocalFailure(i, solution.status)
+        solutions.append(solution)
+    mine = [solution.x[h.local] for solution, h in zip(solutions, held, strict=True)]
+    ahead = [relaxation * (xt - old) for xt, old in zip(mine, state.copies, strict=True)]
+    relaxed = [old + by for old, by in zip(state.copies, ahead, strict=True)]
+    proposals = [w * xt + y for w, xt, y in zip(W, relaxed, state.y, strict=True)]
+    holders = np.bincount(np.concatenate([h.shared for h in held]), minlength=len(weights))
+    z = neighbourhood.gather(Kind.PROPOSAL, proposals) / (holders * state.factor * weights)  # (15b)
+    copies = neighbourhood.scatter(Kind.AGREED, z)
+    y_next = tuple(y + w * (xt - z_i) for y, w, xt, z_i in zip(state.y, W, relaxed, copies, strict=True))  # (15c)
+    return Sweep(
+        ADMMState(z, copies, y_next, state.factor),
+        tuple(solutions),
+        tuple(xt - z_i for xt, z_i in zip(mine, copies, strict=True)),
+        state.factor * weights * (z - state.z),
+        tuple(np.sqrt(w) * by for w, by in zip(W, ahead, strict=True)),
+    )
+
+
+def mixed(states: Sequence[ADMMState], shares: Array) -> ADMMState:
+    """sum_j shares_j states_j of states with the same factor, `shares` of sum one: every agent mixes what it has."""
+    z = sum((a * state.z for a, state in zip(shares, states, strict=True)), np.zeros_like(states[0].z))
+    agents = range(len(states[0].y))
+    copies = tuple(np.sum([a * s.copies[i] for a, s in zip(shares, states, strict=True)], axis=0) for i in agents)
+    y = tuple(np.sum([a * s.y[i] for a, s in zip(shares, states, strict=True)], axis=0) for i in agents)
+    return ADMMState(z, copies, y, states[-1].factor)
+
+
+def largest(parts: Sequence[Array]) -> float:
+    """Largest absolute value in any of the arrays; 0 where they are empty."""
+    return max((float(np.abs(part).max()) for part in parts if part.size), default=0.0)
