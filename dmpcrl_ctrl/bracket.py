@@ -182,7 +182,7 @@ def _violation(point: AgentPoint, low: Array, high: Array) -> tuple[float, float
     """
     model, duals = point.model, point.duals
     # a state is the sum of terms that may be far larger than itself
-    sizes = np.maximum(_terms(point), np.abs(point.plan.x[1:])).max(axis=0)
+    sizes = np.maximum(point.prediction_terms, np.abs(point.plan.x[1:])).max(axis=0)
     rows = np.abs(model.C) @ sizes
     for j, x in point.neighbours.items():
         rows += np.abs(model.C_ij[j]) @ np.abs(x).max(axis=0) if j in model.C_ij else 0.0
@@ -205,22 +205,11 @@ def _violation(point: AgentPoint, low: Array, high: Array) -> tuple[float, float
 def _sensitivity(point: AgentPoint) -> tuple[float, float]:
     """What relative errors would change: in the dynamics by their multipliers, in bounds by their prices."""
     model, plan, w = point.model, point.plan, point.weights[:-1, None]
-    rows = np.abs(plan.x[1:]) @ np.abs(model.C).T
-    for j, x in point.neighbours.items():
-        rows += np.abs(x[1:]) @ np.abs(model.C_ij[j]).T if j in model.C_ij else 0.0
     price = w * np.where(model.soft, model.slack_weight, 0.0) + 2.0 * w * model.slack_quadratic * plan.sigma
     multiplier = price + point.duals.lower + point.duals.upper
-    return float((np.abs(point.duals.dynamics) * _terms(point)).sum()), float((multiplier * rows).sum())
-
-
-def _terms(point: AgentPoint) -> Array:
-    """(N, n): sum of the magnitudes of the terms of which x(k+1) is the sum."""
-    model, plan = point.model, point.plan
-    moved = np.abs(plan.x[:-1]) @ np.abs(model.A).T + np.abs(plan.u) @ np.abs(model.B).T
-    moved += np.abs(point.data.disturbance) @ np.abs(model.E).T + np.abs(model.b)
-    for j, x in point.neighbours.items():
-        moved += np.abs(x[:-1]) @ np.abs(model.A_ij[j]).T if j in model.A_ij else 0.0
-    return np.asarray(moved)
+    return float((np.abs(point.duals.dynamics) * point.prediction_terms).sum()), float(
+        (multiplier * point.bounded_terms).sum()
+    )
 
 
 def _excess(point: AgentPoint) -> tuple[Array, Array]:

@@ -68,6 +68,33 @@ class AgentPoint:
         own = plan.x[:-1] @ model.A.T + plan.u @ model.B.T + self.data.disturbance @ model.E.T + model.b
         return own + self._coupled(model.A_ij, slice(0, -1), model.n)
 
+    @cached_property
+    def prediction_terms(self) -> Array:
+        """(N, n): sum of the magnitudes of what `prediction` is the sum of."""
+        model, plan = self.model, self.plan
+        terms = np.abs(plan.x[:-1]) @ np.abs(model.A).T + np.abs(plan.u) @ np.abs(model.B).T
+        terms += np.abs(self.data.disturbance) @ np.abs(model.E).T + np.abs(model.b)
+        for j, x in self.neighbours.items():
+            terms += np.abs(x[:-1]) @ np.abs(model.A_ij[j]).T if j in model.A_ij else 0.0
+        return np.asarray(terms)
+
+    @cached_property
+    def bounded_terms(self) -> Array:
+        """(N, p): sum of the magnitudes of what `bounded` is the sum of."""
+        terms = np.abs(self.plan.x[1:]) @ np.abs(self.model.C).T
+        for j, x in self.neighbours.items():
+            terms += np.abs(x[1:]) @ np.abs(self.model.C_ij[j]).T if j in self.model.C_ij else 0.0
+        return np.asarray(terms)
+
+    @cached_property
+    def ranges(self) -> tuple[Array, Array]:
+        """(n,), (m,): how large states and inputs may become: of the plan, the set points, and what limits reach."""
+        model, plan, data = self.model, self.plan, self.data
+        limits = (np.where(np.isfinite(limit), np.abs(limit), 0.0)[None] for limit in (model.u_min, model.u_max))
+        u = np.abs(np.vstack([plan.u, data.u_setpoint, *limits])).max(axis=0)
+        moved = np.abs(data.disturbance) @ np.abs(model.E).T + np.abs(model.b) + u @ np.abs(model.B).T
+        return np.abs(np.vstack([plan.x, data.x_setpoint, moved])).max(axis=0), u
+
     def costs(self) -> tuple[float, ...]:
         """F_i term by term: V0, linear, states, inputs, coupling, terminal, linear and quadratic slack."""
         model, w, sigma = self.model, self.weights, self.plan.sigma

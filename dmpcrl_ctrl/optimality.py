@@ -16,7 +16,7 @@ from dmpcrl_ctrl.qp import KKTResiduals
 
 _SMALL = 1e-5
 # of what an agent's whole range would cost; at rest all costs are rounding, and so would be what is relative to them
-_NOTHING = 1e-10
+_NOTHING = 1e-6
 _TINY = 1e-100
 
 
@@ -57,12 +57,8 @@ def residuals(point: AgentPoint, incoming: Array, action: bool, cost: float) -> 
 
 
 def cost_scale(point: AgentPoint) -> float:
-    """An agent's share in what costs are measured against: its own, and 1e-10 of what its range would cost."""
-    model, plan, data = point.model, point.plan, point.data
-    limits = (np.where(np.isfinite(limit), np.abs(limit), 0.0)[None] for limit in (model.u_min, model.u_max))
-    u = np.abs(np.vstack([plan.u, data.u_setpoint, *limits])).max(axis=0)
-    moved = np.abs(data.disturbance) @ np.abs(model.E).T + np.abs(model.b) + u @ np.abs(model.B).T
-    x = np.abs(np.vstack([plan.x, data.x_setpoint, moved])).max(axis=0)
+    """An agent's share in what costs are measured against: its own, and 1e-6 of what its range would cost."""
+    (x, u), model = point.ranges, point.model
     whole = point.weights.sum() * (np.diag(model.Q) @ x**2 + np.diag(model.R) @ u**2)
     return float(np.abs(point.costs()).sum() + _NOTHING * whole)
 
@@ -136,8 +132,7 @@ def _inequalities(
 def _rows(point: AgentPoint) -> Array:
     """(N, p): size of the terms in each bounded row."""
     model = point.model
-    terms = [np.abs(point.plan.x[1:]) @ np.abs(model.C).T, np.abs(point.plan.sigma)]
-    terms += [np.abs(x[1:]) @ np.abs(model.C_ij[j]).T for j, x in point.neighbours.items() if j in model.C_ij]
+    terms = [point.bounded_terms, np.abs(point.plan.sigma)]
     for limit in (model.lower + model.x_lb, model.upper + model.x_ub):
         terms.append(np.broadcast_to(np.where(np.isfinite(limit), np.abs(limit), 0.0), terms[0].shape))
     return _scale(np.stack(terms))

@@ -29,6 +29,7 @@ ROUNDING = 1e-12
 RESIDUAL = 1e-10
 # What local programs are solved to, relative to the terms of a row.
 SOLVED = 1e-8
+_NOTHING = 1e-6
 
 _FOUR = ("stationarity", "feasibility", "sign", "complementarity")
 
@@ -195,22 +196,24 @@ def _obedience(solves: Solves, k: int, points: Sequence[AgentPoint]) -> Iterator
 def _demands(point: AgentPoint) -> Iterator[tuple[str, Array, Array, Array]]:
     """What is demanded of a plan: its numbers, those nearest to them that obey, and what they are summed from."""
     model, plan, data = point.model, point.plan, point.data
-    terms = np.abs(plan.x[:-1]) @ np.abs(model.A).T + np.abs(plan.u) @ np.abs(model.B).T + np.abs(plan.x[1:])
-    terms += np.abs(data.disturbance) @ np.abs(model.E).T + np.abs(model.b)
-    rows = np.abs(plan.x[1:]) @ np.abs(model.C).T + plan.sigma
-    for j, x in point.neighbours.items():
-        terms += np.abs(x[:-1]) @ np.abs(model.A_ij[j]).T if j in model.A_ij else 0.0
-        rows += np.abs(x[1:]) @ np.abs(model.C_ij[j]).T if j in model.C_ij else 0.0
-    yield "x after the first", plan.x[1:], point.prediction, terms
+    # at rest a plan is rounding: beside the range of its numbers that is nothing
+    nothing_x, nothing_u = (_NOTHING * size for size in point.ranges)
+    yield "x after the first", plan.x[1:], point.prediction, point.prediction_terms + np.abs(plan.x[1:]) + nothing_x
+    rows = point.bounded_terms + plan.sigma + np.abs(model.C) @ nothing_x
     low, high = model.lower + model.x_lb, model.upper + model.x_ub
     rows += np.where(np.isfinite(low), np.abs(low), 0.0) + np.where(np.isfinite(high), np.abs(high), 0.0)
     yield "bounded row", point.bounded, np.clip(point.bounded, low - plan.sigma, high + plan.sigma), rows
     yield "sigma", plan.sigma, np.maximum(plan.sigma, 0.0), rows
-    sizes = np.abs(plan.u) + np.where(np.isfinite(model.du_max), model.du_max, 0.0) + np.abs(data.previous_input)
+    sizes = (
+        nothing_u
+        + np.abs(plan.u)
+        + np.where(np.isfinite(model.du_max), model.du_max, 0.0)
+        + np.abs(data.previous_input)
+    )
     yield "u", plan.u, np.clip(plan.u, model.u_min, model.u_max), sizes
     yield "change of u", point.changes, np.clip(point.changes, -model.du_max, model.du_max), sizes
     if model.terminal_equality:
-        yield "x(N)", plan.x[-1:], data.x_setpoint[-1:], np.abs(plan.x) + np.abs(data.x_setpoint)
+        yield "x(N)", plan.x[-1:], data.x_setpoint[-1:], np.abs(plan.x) + np.abs(data.x_setpoint) + nothing_x
 
 
 def _values(solves: Solves, k: int, points: Sequence[AgentPoint]) -> Iterator[Part]:
