@@ -41,7 +41,6 @@ WITHOUT_OWN_TEST = {
     "dmpcrl_ctrl/arrays.py",
     "dmpcrl_ctrl/central.py",
     "dmpcrl_ctrl/errors.py",
-    "dmpcrl_ctrl/plan.py",
 }
 
 

@@ -79,7 +79,7 @@ def test_shifting_moves_z_and_y_one_stage_on() -> None:
     assert moved.z.tolist() == [2.0, 3.0, 3.0]
     assert [y.tolist() for y in moved.y] == [[5.0, 6.0, 6.0], [8.0, 8.0]]
     assert [copy.tolist() for copy in moved.copies] == [[2.0, 3.0, 3.0], [2.5, 2.5]]
-    assert moved.factor == 4.0
+    assert moved.factor == 1.0
 
 
 PLAIN = ADMMOptions(acceleration=0, balance_at=())

@@ -25,9 +25,25 @@ def test_weights_scale_with_the_costs_and_against_the_square_of_the_unit() -> No
     assert np.allclose(DistributedEvaluator(pair(scale=1e3)).weights, plain / 1e6, rtol=1e-6)
 
 
-def test_weights_fall_with_the_discount() -> None:
+def test_weights_fall_with_the_discount_and_with_the_reach_of_the_owner() -> None:
+    """x(k) is the sum of k inputs, whose cost falls with the discount: the curvature in x(k) alone is in closed form."""
     weights = DistributedEvaluator(pair()).weights
-    assert np.allclose(weights[1:] / weights[:-1], 0.9)
+    discount = 0.9 ** np.arange(5.0)
+    # the owner's Hessian in its inputs: sum_k 2 gamma^k (x(k)^2 + u(k)^2), x(N) without cost
+    sums = np.tril(np.ones((5, 5)))
+    hessian = 2.0 * np.diag(discount) + 2.0 * sums[:4].T @ np.diag(0.9 ** np.arange(1.0, 5.0)) @ sums[:4]
+    reach = np.diag(sums[:4] @ np.linalg.inv(hessian) @ sums[:4].T)
+    alone = 1.0 / reach / 0.9 ** np.arange(1.0, 5.0)
+    expected = 0.9 ** np.arange(1.0, 5.0) * np.sqrt(alone)
+    assert np.allclose(weights / weights[-1], expected / expected[-1], rtol=1e-6)
+
+
+def test_a_stage_out_of_reach_is_heavier_but_not_without_end() -> None:
+    """The input moves the shared component only from the second stage on."""
+    owner = LocalModel([[1.0, 1.0], [0.0, 1.0]], [[0.0], [1.0]], np.eye(2), [[1.0]])
+    follower = LocalModel([[0.9]], [[1.0]], [[1.0]], [[1.0]], A_ij={0: [[0.5, 0.0]]})
+    weights = DistributedEvaluator(MPCProblem((owner, follower), 4)).weights
+    assert weights[0] == pytest.approx(100.0 * weights[1:].min())
 
 
 def test_scale_does_not_change_the_number_of_iterations() -> None:

@@ -69,34 +69,39 @@ def compared(problem: MPCProblem, data: Data, action: Sequence[Array] | None, se
     return [compare(reference, found.gradient, problem.names) for found in (central, agents)]
 
 
-def passes(found: Sequence[Comparison]) -> None:
-    """Every comparison within the tolerance, and enough of them."""
-    worst = max(found, key=lambda one: one.error)
-    assert worst.error < TOLERANCE, worst
-    total, kinks = sum(one.compared + one.kinks for one in found), sum(one.kinks for one in found)
-    assert kinks <= 0.1 * total, f"{kinks} kinks among {total}"
+def kinked(found: Sequence[Comparison]) -> float:
+    """Share of the directions that were left out because the value has a kink there."""
+    return sum(one.kinks for one in found) / sum(one.compared + one.kinks for one in found)
 
 
-def study(name: str, states: int, seed: int) -> None:
+def worst(found: Sequence[Comparison]) -> Comparison:
+    return max(found, key=lambda one: one.error)
+
+
+def study(name: str, states: int, seed: int) -> list[Comparison]:
     one, found = example(name), list[Comparison]()
     for k, (data, action) in enumerate(one.cases(states, seed)):
         found += compared(one.problem, data, None, k)
         found += compared(one.problem, data, action, k)
-    passes(found)
+    return found
 
 
 @pytest.mark.parametrize(("name", "states"), [("chain", 2), ("power 5", 1), ("power 15", 1)])
 def test_gradients_of_the_papers_examples(name: str, states: int) -> None:
-    study(name, states, seed=1)
+    found = study(name, states, seed=1)
+    assert worst(found).error < TOLERANCE, worst(found)
+    assert kinked(found) <= 0.1
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["chain", "power 5", "power 15"])
 def test_gradients_of_the_papers_examples_in_full(name: str) -> None:
-    study(name, 20, seed=2)
+    found = study(name, 20, seed=2)
+    assert worst(found).error < TOLERANCE, worst(found)
+    assert kinked(found) <= 0.1
 
 
-def random_networks(examples: int) -> None:
+def random_networks(examples: int) -> list[Comparison]:
     found = list[Comparison]()
 
     @given(mpc_problems(min_agents=2, max_agents=4, max_horizon=3, features=sorted(set(FEATURES) - HARD)))
@@ -110,16 +115,20 @@ def random_networks(examples: int) -> None:
             found.extend(compared(problem, data, action, 1))
 
     check()
-    passes(found)
+    return found
 
 
 def test_gradients_of_random_networks() -> None:
-    random_networks(5)
+    found = random_networks(5)
+    assert worst(found).error < TOLERANCE, worst(found)
+    assert kinked(found) <= 0.1
 
 
 @pytest.mark.long
 def test_gradients_of_random_networks_in_full() -> None:
-    random_networks(50)
+    found = random_networks(50)
+    assert worst(found).error < TOLERANCE, worst(found)
+    assert kinked(found) <= 0.1
 
 
 def test_at_a_kink_of_q_the_multipliers_of_v_are_the_ones() -> None:

@@ -196,7 +196,7 @@ def test_badly_scaled_problems_span_many_orders() -> None:
         weights = np.concatenate([np.diag(model.Q) for model in case[0].models])
         return bool(np.ptp(np.log10(weights)) > 10.0)
 
-    find(badly_scaled_problems(min_agents=2, features=()), wide, settings=OCCURS)
+    assert wide(find(badly_scaled_problems(min_agents=2, features=()), wide, settings=OCCURS))
 
 
 def test_situations_lie_within_the_bounds_of_the_models() -> None:

@@ -1,0 +1,35 @@
+"""Agents that share one number and whose ADMM iterations are known in closed form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dmpcrl_ctrl.channel import Neighbourhood, Transport
+from dmpcrl_ctrl.consensus import Held
+from dmpcrl_ctrl.qp import QPSolution
+from dmpcrl_ctrl.status import Status
+
+NONE = np.zeros(0)
+ALL_SHARE_ONE = [Held(np.array([0]), np.array([0])) for _ in range(3)]
+
+
+def circle(held: Sequence[Held], transport: Transport | None = None) -> Neighbourhood:
+    """Everything belongs to agent 0."""
+    size = 1 + max(int(h.shared.max()) for h in held)
+    return Neighbourhood(np.zeros(size, dtype=np.intp), tuple(h.shared for h in held), transport)
+
+
+@dataclass
+class Scalar:
+    """f(x) = h/2 (x - c)^2 on [low, high], penalised with weight w."""
+
+    h: float
+    c: float
+    w: float = 1.0
+    low: float = -np.inf
+    high: float = np.inf
+
+    def solve(self, linear: np.ndarray, factor: float) -> QPSolution:
+        x = np.clip((self.h * self.c - linear) / (self.h + factor * self.w), self.low, self.high)
+        return QPSolution(np.asarray(x), NONE, NONE, NONE, Status.OPTIMAL)
