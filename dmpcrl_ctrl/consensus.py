@@ -128,7 +128,10 @@ def cold_state(held: Sequence[Held], size: int) -> ADMMState:
 
 
 def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMState:
-    """The state one sample on: each entry takes over the one a stage later, `later` from `SharedStates.shifted`."""
+    """The state one sample on: each entry takes over the one a stage later, `later` from `SharedStates.shifted`.
+
+    The scale of W is its own again: what made it fit belonged to the sample that is over.
+    """
     scratch = np.zeros(len(state.z))
     moved: list[list[Array]] = []
     for h, *parts in zip(held, state.copies, state.y, strict=True):
@@ -138,7 +141,7 @@ def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMS
             scratch[h.shared] = part
             moved[-1].append(scratch[source])
     copies, y = zip(*moved, strict=True)
-    return ADMMState(state.z[later], copies, y, state.factor)
+    return ADMMState(state.z[later], copies, y)
 
 
 def step(

@@ -1,8 +1,22 @@
-"""Draws the picture of the README anew: python docs/pictures.py"""
+"""Draws the pictures of README and documentation anew: python docs/pictures.py"""
 
 from pathlib import Path
 
+import numpy as np
+
 from dmpcrl_ctrl.cosim import simulate
+from dmpcrl_ctrl.cosim.plot import COLOURS
+from dmpcrl_ctrl.validation.convergence import (
+    Example,
+    chain_example,
+    chain_loop,
+    convergence,
+    policy_cases,
+    power_example,
+    power_loop,
+    warm_convergence,
+)
+from dmpcrl_ctrl.validation.drawing import panel_row
 from dmpcrl_ctrl.validation.experiment import load_experiment
 from dmpcrl_ctrl.validation.sections import Experiment
 
@@ -20,6 +34,45 @@ def power_network(experiment: Experiment, target: Path) -> None:
     figure.savefig(target, dpi=90)
 
 
+def admm(panels: dict[str, tuple[Example, Example]], target: Path, iterations: int = 60) -> None:
+    """Error of V's gradient by iteration and scheme: the median as a line, the 90th percentile dashed.
+
+    Parameters
+    ----------
+    panels
+        For each title an example at random states, and the samples of a closed loop for the warm start.
+    target
+        File to write.
+    iterations
+        How far.
+    """
+    figure, axes = panel_row(list(panels), 4.4)
+    counts = np.arange(1, iterations + 1)
+    for ax, (example, loop) in zip(axes, panels.values(), strict=True):
+        cases = policy_cases(example)
+        errors = {
+            name: convergence(example.problem, cases, options, iterations)[0]
+            for name, options in example.schemes().items()
+        }
+        errors["warm-started"] = warm_convergence(loop.problem, policy_cases(loop), None, iterations, kept=20)[1:]
+        for colour, (name, table) in zip(COLOURS, errors.items(), strict=False):
+            visible = np.maximum(table, 1e-16)
+            ax.semilogy(counts, np.median(visible, axis=0), color=colour, label=name)
+            ax.semilogy(counts, np.quantile(visible, 0.9, axis=0), color=colour, linestyle="--", linewidth=0.8)
+        ax.set_xlabel("ADMM iterations")
+        ax.set_ylim(1e-16, 10.0)
+    axes[0].set_ylabel("gradient error / largest entry")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False, fontsize=8)
+    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None, dpi=90)
+
+
 if __name__ == "__main__":
     example = load_experiment(HERE.parent / "examples" / "hycon2_scenario1.toml")
     power_network(example, HERE / "hycon2_scenario1.png")
+    admm(
+        {
+            "Three-agent chain": (chain_example(40, 0, true_model=True), chain_loop(0)),
+            "Power network, four areas": (power_example(40, 0), power_loop(0)),
+        },
+        HERE / "admm.png",
+    )

@@ -26,7 +26,7 @@ def test_weights_scale_with_the_costs_and_against_the_square_of_the_unit() -> No
 
 
 def test_weights_fall_with_the_discount_and_with_the_reach_of_the_owner() -> None:
-    """x(k) is the sum of k inputs, whose cost falls with the discount: the curvature in x(k) alone is in closed form."""
+    """x(k) is the sum of k inputs, so that the curvature of the owner's cost in x(k) alone is written out."""
     weights = DistributedEvaluator(pair()).weights
     discount = 0.9 ** np.arange(5.0)
     # the owner's Hessian in its inputs: sum_k 2 gamma^k (x(k)^2 + u(k)^2), x(N) without cost
