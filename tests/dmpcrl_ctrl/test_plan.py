@@ -38,7 +38,7 @@ def test_every_row_has_its_place_in_the_multipliers(problem: MPCProblem, i: int)
     """Each row of the program is found exactly once, on the side that it bounds."""
     layout, model = layout_of(problem, i), problem.models[i]
     rows = layout.inequalities
-    low, high = 1.0 + np.arange(rows), 1.0 + rows + np.arange(rows)
+    low, high = 1.0 + np.arange(float(rows)), 1.0 + rows + np.arange(float(rows))
     duals = read_duals(layout, model, np.arange(float(layout.dynamics.size + layout.terminal.size)), low, high)
     assert np.array_equal(duals.dynamics, layout.dynamics)
     found = np.concatenate([getattr(duals, name).ravel() for name in ("lower", "slack", "u_min", "du_min")])

@@ -88,19 +88,10 @@ def test_the_picture_of_the_schemes_can_be_drawn_anew(tmp_path: Path) -> None:
 
 
 Network = tuple[MPCProblem, tuple[AgentData, ...], Evaluation]
-USUAL = [
-    "coupling_cost",
-    "discount",
-    "disturbances",
-    "input_bounds",
-    "linear_cost",
-    "offsets",
-    "quadratic_slack",
-    "set_points",
-    "soft_bounds",
-    "terminal_cost",
-    "unstable",
-]
+USUAL = (
+    *("coupling_cost", "discount", "disturbances", "input_bounds", "linear_cost", "offsets"),
+    *("quadratic_slack", "set_points", "soft_bounds", "terminal_cost", "unstable"),
+)
 
 
 def networks_of_different_scales(count: int) -> list[Network]:
