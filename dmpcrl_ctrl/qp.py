@@ -124,7 +124,7 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
 
     Everything is relative to the terms that have to balance in the same row, so that neither a large row nor a large
     multiplier elsewhere hides an error; a row whose terms are all tiny is measured against 1e-5 of the largest one.
-    Multipliers may be large and cancel (an almost infeasible program), and a program at rest holds nothing but rounding:
+    Multipliers may be large and cancel (an almost infeasible program), and a program at rest is nothing but rounding:
     what the rounding of products, or of numbers as large as the bounds, explains is not counted.
     """
     sizes = magnitudes(qp) if sizes is None else sizes
