@@ -9,6 +9,7 @@ from scipy import sparse
 from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
+from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
 from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import read_duals, read_plan, rows_without_action
@@ -67,15 +68,15 @@ class CentralEvaluator:
         variables = cut.full(solution.x, given)
         low, high = np.zeros((2, self._matrices[2].shape[0]))
         low[cut.rows], high[cut.rows] = solution.lower_dual, solution.upper_dual
-        plans, duals, values, equality = [], [], np.zeros(len(data)), 0
+        plans, duals, equality = [], [], 0
         for i, (horizon, program) in enumerate(zip(self.horizons, programs, strict=True)):
             layout, model = horizon.layout, horizon.model
             own = variables[self._positions[i]]
-            values[i] = program.objective(own)
             plans.append(read_plan(layout, model, data[i], states, own))
             rows, equalities = self._rows[i], slice(equality, equality + len(program.b))
             duals.append(read_duals(layout, model, solution.equality_dual[equalities], low[rows], high[rows]))
             equality += len(program.b)
+        values = plan_costs(agent_points(self.problem, data, plans, duals))
         total = float(values.sum())
         action_taken = tuple(plan.u[0] for plan in plans)
         agreed = np.full(len(data), total)

@@ -12,6 +12,7 @@ from dmpcrl_ctrl.averaging_weights import DENSE
 from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
 from dmpcrl_ctrl.consensus import ADMMState, Held, cold_state, held_by, shifted_state
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
+from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
 from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import communication_graph, coupling_components, shared_states
 from dmpcrl_ctrl.penalty import automatic_penalty
@@ -149,8 +150,9 @@ class DistributedEvaluator:
 
     def _evaluation(self, agents: Sequence["_Agent"], result: ADMMResult, action: Sequence[Array] | None) -> Evaluation:
         pairs = list(zip(agents, result.solutions, strict=True))
-        values = np.array([agent.qp.objective(solution.x) for agent, solution in pairs])
         plans = tuple(agent.plan(solution) for agent, solution in pairs)
+        duals = tuple(agent.duals(solution) for agent, solution in pairs)
+        values = plan_costs(agent_points(self.problem, [agent.data for agent in agents], plans, duals))
         return Evaluation(
             result.status,
             -1,
@@ -159,7 +161,7 @@ class DistributedEvaluator:
             self.averaging.average(len(values) * values, self.rounds, self._transport),
             tuple(plan.u[0] for plan in plans),
             plans,
-            tuple(agent.duals(solution) for agent, solution in pairs),
+            duals,
             result.primal,
             result.dual,
             result.state,

@@ -158,6 +158,11 @@ def agent_points(
     return tuple(AgentPoint(model, d, plan, own, weights) for model, d, plan, own in each)
 
 
+def plan_costs(points: Sequence[AgentPoint]) -> Array:
+    """(M,): F_i of each agent, from deviations: the program's own objective loses digits where set points are large."""
+    return np.array([sum(point.costs()) for point in points])
+
+
 def _squares(rows: Array, weight: Array) -> Array:
     """(rows,): |row|^2_weight."""
     return np.einsum("ki,ij,kj->k", rows, weight, rows)

@@ -51,7 +51,7 @@ def disturbed(evaluation: Evaluation, problem: MPCProblem, seed: int, by: float)
 
 
 @given(mpc_problems(), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-6, 1e-2, 1.0]), st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_the_optimal_value_lies_in_the_bracket(case: Case, seed: int, by: float, of_q: bool) -> None:
     problem, data = case
     evaluator = CentralEvaluator(problem)
