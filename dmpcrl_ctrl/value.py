@@ -188,13 +188,18 @@ def agent_data(
         data.append(
             AgentData(
                 np.asarray(states[i], dtype=float),
-                np.broadcast_to(np.asarray(d, dtype=float), (N, model.d)),
-                np.broadcast_to(np.asarray(x_ref, dtype=float), (N + 1, model.n)),
-                np.broadcast_to(np.asarray(u_ref, dtype=float), (N, model.m)),
+                _over_horizon(d, (N, model.d)),
+                _over_horizon(x_ref, (N + 1, model.n)),
+                _over_horizon(u_ref, (N, model.m)),
                 np.zeros(model.m) if previous_inputs is None else np.asarray(previous_inputs[i], dtype=float),
             )
         )
     return tuple(data)
+
+
+def _over_horizon(value: ArrayLike, shape: tuple[int, int]) -> Array:
+    """A copy for every stage: sums over it are the same, bit by bit, however it was given."""
+    return np.broadcast_to(np.asarray(value, dtype=float), shape).copy()
 
 
 def invalid_agent(data: Sequence[AgentData], action: Sequence[Array] | None) -> int | None:
