@@ -155,5 +155,7 @@ def agreed(
     told = np.hstack([np.where(without, 0.0, shares), without])
     beliefs = averaging.average(len(told) * told, rounds, transport)
     sums, counts = beliefs[:, :3], beliefs[:, 3:]
-    bounds = np.where(counts == 0.0, sums, [-np.inf, np.inf, np.inf])
+    # before all have heard of all, no count at all may only mean that nobody has said so yet
+    heard = averaging.predicted_error(rounds) * len(told) < 0.5
+    bounds = np.where((counts == 0.0) & heard, sums, [-np.inf, np.inf, np.inf])
     return AgreedCertificate(bounds[:, 0], bounds[:, 1], np.sqrt(np.maximum(bounds[:, 2], 0.0)))

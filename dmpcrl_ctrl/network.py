@@ -40,7 +40,8 @@ def copies_held(problem: MPCProblem, i: int) -> tuple[Copy, ...]:
     held = []
     for j in model.neighbours:
         columns = model.coupled_columns(j)
-        bounded = j in model.C_ij and bool(np.any(model.C_ij[j]))
+        # a block of zeros may be one that is to be learned
+        bounded = j in model.C_ij
         if columns:
             held.append(Copy(j, columns, problem.horizon if bounded else problem.horizon - 1))
     return tuple(held)

@@ -60,7 +60,8 @@ def cost_scale(point: AgentPoint) -> float:
     """An agent's share in what costs are measured against: its own, and 1e-6 of what its range would cost."""
     (x, u), model = point.ranges, point.model
     whole = point.weights.sum() * (np.diag(model.Q) @ x**2 + np.diag(model.R) @ u**2)
-    return float(np.abs(point.costs()).sum() + _NOTHING * whole)
+    # V0, which is first, costs the same whatever the plan
+    return float(np.abs(point.costs()[1:]).sum() + _NOTHING * whole)
 
 
 def _stationarity(point: AgentPoint, incoming: Array, action: bool, cost: float) -> tuple[float, _Scales]:
@@ -76,9 +77,16 @@ def _stationarity(point: AgentPoint, incoming: Array, action: bool, cost: float)
     h = np.maximum(np.diag(model.Q), np.diag(model.P))
     size = np.abs(point.plan.x).max(axis=0)
     size = np.maximum(size, 1e-3 * size.max(initial=0.0))
-    flat = np.divide(cost, size, out=np.zeros_like(size), where=size > 0.0)
-    steep = np.where(h > 0.0, 2.0 * np.sqrt(h * cost), flat), 2.0 * np.sqrt(np.diag(model.R) * cost)
-    scales = _Scales(_scale(x_terms, steep[0]), _scale(u_terms, steep[1]), _scale(s_terms))
+    flat = np.divide(cost, size, out=np.zeros_like(size), where=size > _TINY)
+    r, reach = np.diag(model.R), point.ranges[1]
+    flat_u = np.divide(cost, reach, out=np.zeros_like(reach), where=reach > _TINY)
+    # where B'lambda has to vanish, the products that cancel in it are what it is measured against
+    lam = np.abs(duals.dynamics)
+    products = [(lam @ np.abs(M)).max(axis=0, initial=0.0) for M in (model.A, model.B)]
+    steep_x = np.maximum(np.where(h > 0.0, 2.0 * np.sqrt(h * cost), flat), products[0])
+    steep_u = np.maximum(np.where(r > 0.0, 2.0 * np.sqrt(r * cost), flat_u), products[1])
+    steep_s = 2.0 * np.sqrt(np.where(soft, model.slack_quadratic, 0.0) * cost)
+    scales = _Scales(_scale(x_terms, steep_x), _scale(u_terms, steep_u), _scale(s_terms, steep_s))
     pairs = (x_terms, scales.x), (u_terms, scales.u), (s_terms, scales.sigma)
     return _largest([np.abs(terms.sum(axis=0)) / scale for terms, scale in pairs]), scales
 

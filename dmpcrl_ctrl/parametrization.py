@@ -56,8 +56,13 @@ class Parametrization:
     """
 
     def __init__(self, base: LocalModel, parts: Iterable[Part]) -> None:
+        if not isinstance(base, LocalModel):
+            raise ModelError(f"a parametrization has one agent's LocalModel behind it, got {type(base).__name__}")
         self.base = base
-        self.parts = tuple(parts)
+        self.parts = tuple(parts) if isinstance(parts, Iterable) else (parts,)
+        for part in self.parts:
+            if not isinstance(part, Part):
+                raise ModelError(f"parts are Free(...), Shared(...) and the like, got {part!r}")
         self._fields = fields_of(base)
         self._moved = moved_together(self.parts, self._fields)
         self.initial = initial_together(self.parts, self._fields)
@@ -94,6 +99,10 @@ class Parametrization:
         ModelError
             A parameter moves an entry whose derivative is not known (NaN): its column of x_j is not declared.
         """
+        if not isinstance(gradient, Mapping):
+            raise ModelError(
+                "the gradient of one agent is a mapping, such as evaluation.gradient[0]; got " + type(gradient).__name__
+            )
         point = self._checked(theta)
         pulled: dict[str, Array] = {}
         for part, moved in zip(self.parts, self._moved, strict=True):

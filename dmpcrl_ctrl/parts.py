@@ -7,7 +7,7 @@ in front of it, such as the continuous-time model before its hold.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ _WEIGHTS = ("Q", "R", "P", "Q_c")
 COUPLINGS = ("A_ij", "C_ij", "G_ij")
 
 
+@runtime_checkable
 class Part(Protocol):
     """Parameters and the entries that they move.
 
@@ -267,6 +268,10 @@ def field_of(fields: Fields, field: Field) -> Array:
         raise ModelError(
             f"there is no block {label(field)}; give the model one, of zeros if need be, and declare its columns"
         )
+    if str(field).partition("[")[0] in COUPLINGS:
+        name = str(field).partition("[")[0]
+        blocks = ", ".join(str(known) for known in fields if isinstance(known, tuple) and known[0] == name)
+        raise ModelError(f"{name} has a block for each neighbour: {blocks or 'this model has none'}; got {field!r}")
     near = get_close_matches(label(field), labels, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(labels)}"
     raise ModelError(f"field {label(field)!r} does not exist; {hint}")

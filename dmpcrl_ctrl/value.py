@@ -44,7 +44,7 @@ class Question:
     components: Components
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """One evaluation of V or Q.
 
@@ -52,7 +52,8 @@ class Evaluation:
     ----------
     status, culprit
         Outcome, and the agent that is to blame where it is not well (else -1). Unless `status.ok` the values are NaN
-        and action, plans and duals are empty.
+        and action, plans and duals are empty. MAX_ITERATIONS says that the iterations which were asked for are done,
+        and no more: how good the numbers are, whether the problem has a solution at all, is for `certificate` to say.
     value
         sum_i F_i, without any term of the augmented Lagrangian.
     local_values, agreed_values
@@ -81,6 +82,10 @@ class Evaluation:
     dual_residuals: Array = field(default_factory=lambda: np.zeros(0))
     memory: ADMMState | None = None
     question: Question | None = None
+
+    def __repr__(self) -> str:
+        of = "Q" if self.question is not None and self.question.action is not None else "V"
+        return f"<Evaluation of {of}: {self.status.name.lower()}, value {self.value:.9g}, {self.iterations} iterations>"
 
     @cached_property
     def gradient(self) -> tuple[Gradient, ...]:

@@ -15,7 +15,7 @@ def held_columns(problem: MPCProblem, i: int, j: int) -> tuple[list[int], bool]:
     model = problem.models[i]
     blocks = [b[j] for b in (model.A_ij, model.C_ij, model.G_ij) if j in b]
     used = {c for block in blocks for c in range(block.shape[1]) if block[:, c].any()} | set(model.declared.get(j, ()))
-    return sorted(used), j in model.C_ij and bool(model.C_ij[j].any())
+    return sorted(used), j in model.C_ij
 
 
 def with_neighbours(problem: MPCProblem, plans: Sequence[Plan]) -> list[Plan]:

@@ -137,6 +137,10 @@ def _called(target: str, function: Callable[[], Any]) -> Any:
 def _module(where: str) -> ModuleType:
     path = Path(where)
     try:
+        # as `python file.py` and `python -m module` would find what stands beside them
+        beside = str(path.parent.resolve()) if path.suffix == ".py" else str(Path.cwd())
+        if beside not in sys.path:
+            sys.path.insert(0, beside)
         if path.suffix != ".py":
             return importlib.import_module(where)
         if not path.is_file():

@@ -235,16 +235,23 @@ def situations(
     problem, signals
         Its problem; which number is whose.
     states
-        Strategy of the states. By default each lies within the bounds that the models have on it alone, or within 1 of
-        its set point where there are none.
+        Strategy of the states. By default each lies within the bounds that the models have on it alone; where there
+        are none, within 1 of its set point, or within 5, so that bounds of inputs come into play.
     """
-    low_x, high_x = np.zeros((2, len(signals.states)))
+    low_x, high_x, near_x = np.zeros((3, len(signals.states)))
+    free_x = np.zeros(len(signals.states), dtype=bool)
     low_u, high_u = np.zeros((2, len(signals.inputs)))
     for i, model in enumerate(problem.models):
-        low_x[signals.state_index[i]], high_x[signals.state_index[i]] = _state_range(model)
+        own = signals.state_index[i]
+        low_x[own], high_x[own], free_x[own] = _state_range(model)
+        near_x[own] = model.x_setpoint
         for end, limit, away in ((low_u, model.u_min, -1.0), (high_u, model.u_max, 1.0)):
             end[signals.input_index[i]] = np.where(np.isfinite(limit), limit, model.u_setpoint + away)
-    drawn = _box(low_x, high_x) if states is None else states
+
+    def stretched(x: tuple[float, ...], reach: float) -> Sequence[float]:
+        return np.where(free_x, near_x + reach * (np.array(x) - near_x), x).tolist()
+
+    drawn = st.builds(stretched, _box(low_x, high_x), st.sampled_from((1.0, 5.0))) if states is None else states
     return st.builds(
         lambda x, u, seed: Situation(tuple(map(float, x)), u, seed),
         drawn,
@@ -268,8 +275,8 @@ def smallest(cases: st.SearchStrategy[T], fails: Callable[[T], bool], examples: 
         return None
 
 
-def _state_range(model: LocalModel) -> tuple[Array, Array]:
-    """(n,) each: from the rows of C that bound one state of the agent and nothing else."""
+def _state_range(model: LocalModel) -> tuple[Array, Array, Array]:
+    """(n,) each: from the rows of C that bound one state of the agent and nothing else; where there are none."""
     low, high = np.full(model.n, -np.inf), np.full(model.n, np.inf)
     for r, row in enumerate(model.C):
         coupled = any(block[r].any() for block in model.C_ij.values())
@@ -279,9 +286,10 @@ def _state_range(model: LocalModel) -> tuple[Array, Array]:
         c = places[0]
         ends = np.sort(np.array([model.lower[r] + model.x_lb[r], model.upper[r] + model.x_ub[r]]) / row[c])
         low[c], high[c] = max(low[c], ends[0]), min(high[c], ends[1])
+    free = ~np.isfinite(low) & ~np.isfinite(high)
     low = np.where(np.isfinite(low), low, model.x_setpoint - 1.0)
     high = np.where(np.isfinite(high), high, model.x_setpoint + 1.0)
-    return np.minimum(low, high), high
+    return np.minimum(low, high), high, free
 
 
 def _box(low: Array, high: Array) -> st.SearchStrategy[tuple[float, ...]]:

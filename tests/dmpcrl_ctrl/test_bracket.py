@@ -150,3 +150,50 @@ def test_unbounded_inputs_without_cost_have_no_bound_below() -> None:
     lower, upper = bounds(problem, data, plans, duals, False)
     assert lower == -np.inf
     assert np.isfinite(upper)
+
+
+def point_of(
+    model: LocalModel, x0: float, u: float, previous: float = 0.0, **multipliers: float
+) -> tuple[float, float]:
+    """Bracket of one agent over one stage, from an input and multipliers."""
+    problem = MPCProblem((model,), 1)
+    data = agent_data(problem, [[x0]], previous_inputs=[np.full(model.m, previous)])
+    plans, duals = random_point(problem, data, 0)
+    zeros = {name: np.zeros_like(getattr(duals[0], name)) for name in Duals.__dataclass_fields__}
+    given = {name: np.full_like(zeros[name], value) for name, value in multipliers.items()}
+    plan = replace(plans[0], u=np.full((1, model.m), u))
+    return bounds(problem, data, [plan], [Duals(**zeros | given)], False)
+
+
+def test_a_multiplier_above_the_price_of_its_slack_claims_nothing() -> None:
+    """x(1) = 1 cannot move and breaks its bound by 1/2, at a price of 1: V = 1/2 whatever the multiplier."""
+    model = LocalModel([[1.0]], np.zeros((1, 0)), [[0.0]], np.zeros((0, 0)), C=[[1.0]], upper=[0.5], slack_weight=[1.0])
+    for multiplier in (0.0, 0.5, 1.0, 10.0):
+        lower, upper = point_of(model, 1.0, 0.0, upper=multiplier)
+        assert lower <= 0.5 <= upper
+        assert lower == pytest.approx(0.5 * min(multiplier, 1.0), abs=1e-9)
+
+
+def test_multipliers_of_rate_limits_count() -> None:
+    """u may change by 0.1 from 0, x(1) = 1 + u: V = 0.01 + 0.81 at u = -0.1, where the multiplier is 1.8 - 0.2."""
+    model = LocalModel([[1.0]], [[1.0]], [[0.0]], [[1.0]], P=[[1.0]], du_max=[0.1])
+    for multiplier in (0.0, 0.8, 1.6, 3.0):
+        lower, upper = point_of(model, 1.0, -0.1, du_min=multiplier)
+        assert lower <= 0.82 <= upper
+    lower, upper = point_of(model, 1.0, -0.1, du_min=1.6)
+    assert upper - lower < 1e-9
+
+
+def test_a_box_that_the_last_input_does_not_reach_has_no_upper_side() -> None:
+    model = LocalModel([[1.0]], [[1.0]], [[0.0]], [[1.0]], u_min=[2.0], u_max=[3.0], du_max=[0.5])
+    assert point_of(model, 0.0, 2.0)[1] == np.inf
+    assert point_of(model, 0.0, 2.0, previous=1.5)[1] == pytest.approx(4.0)
+
+
+def test_what_cancels_is_not_forgiven() -> None:
+    """x(1) = 1e8 + u has to be 1e-5 at least; the roll-out gives 0, at no multiplier: no upper bound."""
+    model = LocalModel(
+        [[1.0]], [[1.0]], [[0.0]], [[0.0]], P=[[1e10]], C=[[1.0]], lower=[1e-5], u_min=[-2e8], u_max=[0.0]
+    )
+    lower, upper = point_of(model, 1e8, -1e8)
+    assert lower <= 1.0 <= upper

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import given, settings
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.certificate import Certificate, certify
 from dmpcrl_ctrl.lagrangian import agent_points
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.validation.strategies import mpc_problems
-from dmpcrl_ctrl.value import Evaluation
+from dmpcrl_ctrl.value import Evaluation, agent_data
 from tests.points import with_neighbours
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
@@ -123,3 +124,58 @@ def test_agents_that_plan_apart_show_in_the_residuals(evaluation: Evaluation) ->
     found = certificate(evaluation, plans=[replace(first, x=x), *evaluation.plans[1:]])
     assert found.feasibility[1] > 1e-3
     assert found.consensus[1] > 1e-3
+
+
+def alone(**given: Any) -> tuple[MPCProblem, tuple[AgentData, ...]]:
+    """One agent x(k+1) = x + u at rest at zero, with two stages."""
+    model = LocalModel([[1.0]], [[1.0]], [[1.0]], [[1.0]], **given)
+    problem = MPCProblem((model,), 2)
+    return problem, agent_data(problem, [[1.0]])
+
+
+def rolled_out(problem: MPCProblem, data: tuple[AgentData, ...], u: list[float], given: bool = False) -> Certificate:
+    """Of inputs whose plan obeys the dynamics, with multipliers of zero."""
+    action = [np.array(u[:1])] if given else None
+    evaluation = CentralEvaluator(problem).evaluate(data, action)
+    plan, dual = evaluation.plans[0], evaluation.duals[0]
+    x = np.cumsum([float(data[0].state[0]), *u])[:, None]
+    zeros = {f.name: np.zeros_like(getattr(dual, f.name)) for f in fields(Duals)}
+    return certificate(evaluation, plans=[replace(plan, x=x, u=np.array(u)[:, None])], duals=[Duals(**zeros)])
+
+
+def test_what_is_infeasible_besides_the_dynamics_shows_as_feasibility() -> None:
+    """Plans that obey the dynamics: nothing else of them is wrong but one bound each."""
+    cases = [
+        (alone(u_max=[0.5]), [1.0, 0.0]),
+        (alone(u_min=[-0.5]), [-1.0, 0.0]),
+        (alone(du_max=[0.5]), [-1.0, 0.0]),
+        (alone(du_max=[0.5]), [0.5, 1.5]),
+        (alone(C=[[1.0]], upper=[0.5]), [0.0, 0.0]),
+        (alone(C=[[1.0]], lower=[1.5]), [1.0, -1.0]),
+        (alone(terminal_equality=True), [0.0, 0.0]),
+    ]
+    for (problem, data), u in cases:
+        assert rolled_out(problem, data, u).feasibility[0] > 0.1, u
+    assert rolled_out(*alone(), [1.0, 0.0]).feasibility[0] == 0.0
+
+
+def test_a_bound_on_a_given_action_counts_nothing_and_has_no_multiplier() -> None:
+    problem, data = alone(u_max=[0.5])
+    assert rolled_out(problem, data, [1.0, 0.0], given=True).feasibility[0] == 0.0
+    evaluation = CentralEvaluator(problem).evaluate(data, [np.array([1.0])])
+    dual = evaluation.duals[0]
+    u_max = dual.u_max.copy()
+    u_max[0] = 0.3
+    assert certificate(evaluation, duals=[replace(dual, u_max=u_max)]).sign[0] > 0.1
+
+
+def test_inputs_without_cost_and_slacks_with_a_quadratic_price_alone_are_certified() -> None:
+    """Where terms have to cancel to nothing, rounding is not measured against itself."""
+    free = LocalModel([[0.9, 0.2], [0.0, 0.8]], [[0.3], [1.0]], np.eye(2), [[0.0]], P=np.eye(2))
+    problem = MPCProblem((free,), 4)
+    assert CentralEvaluator(problem).evaluate(agent_data(problem, [[1.0, -2.0]])).certificate.residual < 1e-8
+    soft = LocalModel(
+        [[0.5]], [[1.0]], [[1.0]], [[1.0]], C=[[1.0]], upper=[5.0], slack_weight=[0.0], slack_quadratic=[3.0]
+    )
+    problem = MPCProblem((soft,), 4)
+    assert CentralEvaluator(problem).evaluate(agent_data(problem, [[1.0]])).certificate.residual < 1e-8

@@ -199,7 +199,7 @@ def test_badly_scaled_problems_span_many_orders() -> None:
     assert wide(find(badly_scaled_problems(min_agents=2, features=()), wide, settings=OCCURS))
 
 
-def test_situations_lie_within_the_bounds_of_the_models() -> None:
+def test_situations_lie_within_the_bounds_of_the_models_where_there_are_any() -> None:
     bounded = LocalModel(
         np.eye(2), np.ones((2, 1)), np.eye(2), [[1.0]], C=[[-2.0, 0.0], [1.0, 1.0]], lower=[-4.0, -9.0],
         upper=[2.0, 9.0], u_min=[0.5], x_setpoint=[0.0, 3.0],
@@ -210,7 +210,8 @@ def test_situations_lie_within_the_bounds_of_the_models() -> None:
     @given(situations(problem, Signals.of_names(problem)))
     def check(case: Situation) -> None:
         seen.append(case)
-        assert -1.0 <= case.state[0] <= 2.0 and 2.0 <= case.state[1] <= 4.0
+        # the second state has no bound of its own: within 1 of its set point, or within 5
+        assert -1.0 <= case.state[0] <= 2.0 and -2.0 <= case.state[1] <= 8.0
         assert case.action is None or 0.5 <= case.action[0] <= 1.0
 
     check()
