@@ -179,6 +179,10 @@ def test_where_multipliers_are_not_unique_the_optimality_conditions_still_hold(k
             outcomes["unsolved"] += 1
             return
         found, central = controller.evaluate(state, **told), CentralEvaluator(problem).evaluate(data)
+        if not (found.status.ok and central.status.ok):
+            # one and the same problem may be too hard for a workspace that has seen others
+            outcomes["unsolved"] += 1
+            return
         pairs = zip(found.duals, central.duals, strict=True)
         same = all(np.allclose(mine.flat(), theirs.flat(), rtol=1e-5, atol=1e-7) for mine, theirs in pairs)
         outcomes["same" if same else "other"] += 1
