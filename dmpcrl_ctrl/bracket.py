@@ -79,18 +79,13 @@ def admissible(model: LocalModel, data: AgentData, u: Array, action: bool) -> Ar
 
 def roll_out(points: Sequence[AgentPoint], inputs: Sequence[Array], components: Components) -> list[Plan]:
     """The plans that follow from the inputs, with the least slacks; neighbours are told stage by stage."""
-    N, exchange = len(points[0].weights) - 1, components.neighbourhood
+    N = len(points[0].weights) - 1
     x = [np.vstack([p.data.state, np.zeros((N, p.model.n))]) for p in points]
     known = [{j: np.full_like(told, np.nan) for j, told in p.plan.neighbours.items()} for p in points]
-    owned = [components.own(i) for i in range(len(points))]
     for k in range(N + 1):
-        shared = np.zeros(exchange.size)
-        for (entries, columns), states in zip(owned, x, strict=True):
-            shared[entries] = states[k, columns]
-        for i, heard in enumerate(exchange.scatter(Kind.PLAN, shared)):
-            for j in known[i]:
-                places, columns = components.copied(i, j)
-                known[i][j][k, columns] = heard[places]
+        for mine, heard in zip(known, components.tell(Kind.PLAN, [states[k] for states in x]), strict=True):
+            for j, trajectory in mine.items():
+                trajectory[k] = heard[j]
         if k == N:
             break
         for i, p in enumerate(points):
@@ -107,26 +102,19 @@ def roll_out(points: Sequence[AgentPoint], inputs: Sequence[Array], components: 
 
 def costates(points: Sequence[AgentPoint], components: Components) -> list[AgentPoint]:
     """The points with the multipliers of the dynamics that zero the derivative by every state after the first."""
-    N, exchange = len(points[0].weights) - 1, components.neighbourhood
+    N = len(points[0].weights) - 1
     own = [p.state_terms().sum(axis=0) for p in points]
     fixed = [{j: p.prices(j, dynamics=False) for j in p.plan.neighbours} for p in points]
     lam = [np.zeros((N + 1, p.model.n)) for p in points]
-    owned = [components.own(i) for i in range(len(points))]
     for k in range(N, 0, -1):
-        parts = []
-        for i, p in enumerate(points):
-            told = np.zeros(len(exchange.held[i]))
-            for j, price in fixed[i].items():
-                coupled = lam[i][k] @ p.model.A_ij[j] if j in p.model.A_ij else 0.0
-                places, columns = components.copied(i, j)
-                told[places] = (price[k] + coupled)[columns]
-            parts.append(told)
-        incoming = exchange.gather(Kind.PRICE, parts)
-        for i, p in enumerate(points):
+        told = [
+            {j: price[k] + (after[k] @ p.model.A_ij[j] if j in p.model.A_ij else 0.0) for j, price in prices.items()}
+            for p, prices, after in zip(points, fixed, lam, strict=True)
+        ]
+        incoming = components.collect(Kind.PRICE, told, [terms[k] for terms in own])
+        for p, terms, after, prices_in in zip(points, own, lam, incoming, strict=True):
             # lam[k - 1] belongs to x(k); there is no lambda(N), so that row N stays zero
-            lam[i][k - 1] = own[i][k] + lam[i][k] @ p.model.A
-            entries, columns = owned[i]
-            lam[i][k - 1, columns] += incoming[entries]
+            after[k - 1] = terms[k] + after[k] @ p.model.A + prices_in
     return [replace(p, duals=replace(p.duals, dynamics=own[:-1])) for p, own in zip(points, lam, strict=True)]
 
 

@@ -89,18 +89,8 @@ def certify(points: Sequence[AgentPoint], components: Components, action: bool) 
 
 def owners_trajectories(points: Sequence[AgentPoint], components: Components) -> list[dict[int, Array]]:
     """For each agent j -> (N + 1, n_j): the neighbours' own plans, NaN in components that do not couple."""
-    shared = np.zeros((components.neighbourhood.size, len(points[0].weights)))
-    for i, point in enumerate(points):
-        entries, columns = components.own(i)
-        shared[entries] = point.plan.x.T[columns]
-    told = []
-    for i, received in enumerate(components.neighbourhood.scatter(Kind.PLAN, shared)):
-        known = {j: np.full_like(x, np.nan) for j, x in points[i].plan.neighbours.items()}
-        for j, trajectory in known.items():
-            places, columns = components.copied(i, j)
-            trajectory[:, columns] = received[places].T
-        told.append(known)
-    return told
+    told = components.tell(Kind.PLAN, [point.plan.x.T for point in points])
+    return [{j: trajectory.T for j, trajectory in known.items()} for known in told]
 
 
 def _apart(copies: Mapping[int, Array], truth: Mapping[int, Array]) -> float:

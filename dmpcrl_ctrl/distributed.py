@@ -134,19 +134,12 @@ class DistributedEvaluator:
 
     def _told_states(self, data: Sequence[AgentData]) -> list[dict[int, Array]]:
         """For each agent the states of its neighbours, in the components that couple; zero elsewhere."""
-        exchange = self.components.neighbourhood
-        shared = np.zeros(exchange.size)
-        for i, d in enumerate(data):
-            entries, columns = self.components.own(i)
-            shared[entries] = d.state[columns]
-        told = []
-        for i, (model, heard) in enumerate(zip(self.problem.models, exchange.scatter(Kind.STATE, shared), strict=True)):
-            states = {j: np.zeros(self.problem.models[j].n) for j in model.neighbours}
-            for j, state in states.items():
-                places, columns = self.components.copied(i, j)
-                state[columns] = heard[places]
-            told.append(states)
-        return told
+        told = self.components.tell(Kind.STATE, [d.state for d in data])
+        nothing = [{j: np.zeros(self.problem.models[j].n) for j in model.neighbours} for model in self.problem.models]
+        return [
+            none | {j: np.nan_to_num(state) for j, state in known.items()}
+            for none, known in zip(nothing, told, strict=True)
+        ]
 
     def _evaluation(self, agents: Sequence["_Agent"], result: ADMMResult, action: Sequence[Array] | None) -> Evaluation:
         pairs = list(zip(agents, result.solutions, strict=True))

@@ -93,21 +93,8 @@ def state_gradients(points: Sequence[AgentPoint], components: Components) -> lis
 
 def gathered_prices(points: Sequence[AgentPoint], components: Components) -> list[Array]:
     """(N + 1, n_i) each: what all neighbours of agent i pay for x_i(k), as they tell it."""
-    parts = []
-    for i, point in enumerate(points):
-        told = np.zeros((len(components.neighbourhood.held[i]), len(point.weights)))
-        for j in point.plan.neighbours:
-            places, columns = components.copied(i, j)
-            told[places] = point.prices(j).T[columns]
-        parts.append(told)
-    total = components.neighbourhood.gather(Kind.PRICE, parts)
-    incoming = []
-    for i, point in enumerate(points):
-        prices = np.zeros_like(point.plan.x)
-        entries, columns = components.own(i)
-        prices[:, columns] = total[entries].T
-        incoming.append(prices)
-    return incoming
+    told = [{j: point.prices(j).T for j in point.plan.neighbours} for point in points]
+    return [sums.T for sums in components.collect(Kind.PRICE, told, [point.plan.x.T for point in points])]
 
 
 def gradients(points: Sequence[AgentPoint], components: Components, action: bool) -> tuple[Gradient, ...]:

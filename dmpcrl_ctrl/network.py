@@ -4,13 +4,14 @@ Only the *components that couple* are shared: the columns of x_j that enter the 
 another agent, at the stages where they enter. s_j(0) is sent once and is data, so stage 0 is never shared.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Index
-from dmpcrl_ctrl.channel import Neighbourhood, Transport
+from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
 from dmpcrl_ctrl.errors import NetworkError
 from dmpcrl_ctrl.model import MPCProblem
 
@@ -131,6 +132,39 @@ class Components:
         # sorted by owner, so that a large network need not be searched
         entries = np.arange(*np.searchsorted(self.neighbourhood.owner, [i, i + 1]))
         return entries, self.column[entries]
+
+    def tell(self, kind: Kind, own: Sequence[Array]) -> list[dict[int, Array]]:
+        """For each agent j -> what neighbour j tells of own[j] (n_j, ...); NaN in components that do not couple."""
+        shared = np.zeros((self.neighbourhood.size, *own[0].shape[1:]))
+        for i, values in enumerate(own):
+            entries, columns = self.own(i)
+            shared[entries] = values[columns]
+        told = []
+        for i, heard in enumerate(self.neighbourhood.scatter(kind, shared)):
+            known: dict[int, Array] = {}
+            for j in np.unique(self.neighbourhood.owner[self.neighbourhood.held[i]]):
+                if j != i:
+                    places, columns = self.copied(i, int(j))
+                    known[int(j)] = np.full_like(own[j], np.nan)
+                    known[int(j)][columns] = heard[places]
+            told.append(known)
+        return told
+
+    def collect(self, kind: Kind, told: Sequence[Mapping[int, Array]], own: Sequence[Array]) -> list[Array]:
+        """For each agent the sum of what the others tell it, told[i][j] (n_j, ...) in the shape of own[j]."""
+        parts = []
+        for i, values in enumerate(told):
+            part = np.zeros((len(self.neighbourhood.held[i]), *own[i].shape[1:]))
+            for j, value in values.items():
+                places, columns = self.copied(i, j)
+                part[places] = value[columns]
+            parts.append(part)
+        total = self.neighbourhood.gather(kind, parts)
+        sums = [np.zeros_like(values) for values in own]
+        for i, mine in enumerate(sums):
+            entries, columns = self.own(i)
+            mine[columns] = total[entries]
+        return sums
 
     def copied(self, i: int, j: int) -> tuple[Index, Index]:
         """Where among the entries held by agent i those of agent j stand, and the components of x_j that they are."""
