@@ -25,7 +25,6 @@ class Kind(StrEnum):
     STATE = "state"  # the components of a measured state that couple, once an evaluation
     PROPOSAL = "proposal"  # W xt + y of a copy, to its owner (15b)
     AGREED = "agreed"  # z, from the owner to those who hold copies (15b)
-    PENALTY = "penalty"  # the diagonal of W, where it is agreed
     PLAN = "plan"  # coupling components of a planned trajectory, for the certificate
     PRICE = "price"  # what a copy costs its holder: A_ij'lambda_i and the like, for the certificate
     SCALARS = "scalars"  # numbers that are summed or averaged over the whole network

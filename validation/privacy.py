@@ -1,7 +1,7 @@
 """The law of privacy: agents tell each other shared trajectories and sums, never a model, a cost or a constraint.
 
 Who is told what: of a measured state and of a planned trajectory the components that couple, to those that they act on;
-what a copy costs its holder, back to the owner; the penalty where it is agreed; scalars that are summed or averaged.
+proposals for a copy and what it costs its holder, back to the owner; scalars that are summed or averaged.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from dmpcrl_ctrl.validation.truth import solved, text
 LAW = "privacy"
 # the most numbers in one share of a sum: the memory of an acceleration, or the entries of a certificate
 _SCALARS = 32
-_TO_HOLDER, _TO_OWNER = (Kind.STATE, Kind.AGREED, Kind.PLAN), (Kind.PROPOSAL, Kind.PRICE)
+_TO_HOLDER = (Kind.STATE, Kind.AGREED, Kind.PLAN)
 _WEIGHTS = ("Q", "R", "P", "Q_c")
 _MATRICES = ("A", "B", "E", "C", "G")
 _VECTORS = ("b", "f", "V0", "lower", "upper", "x_lb", "x_ub", "slack_weight", "slack_quadratic")
@@ -114,7 +114,7 @@ def _misdirected(problem: MPCProblem, told: Mapping[tuple[int, int], int], messa
         allowed, to_all = _SCALARS, receiver == EVERYBODY
     else:
         there, back = told.get((sender, receiver), 0), told.get((receiver, sender), 0)
-        components = there if message.kind in _TO_HOLDER else back if message.kind in _TO_OWNER else max(there, back)
+        components = there if message.kind in _TO_HOLDER else back
         allowed, to_all = components * (1 if message.kind is Kind.STATE else problem.horizon + 1), False
     if not (neighbours or to_all):
         return f"{problem.names[sender]} sends {message.kind} to agent {receiver}, which is no neighbour"
