@@ -7,7 +7,8 @@ from dmpcrl_ctrl.controllers.lqr import LQR
 from dmpcrl_ctrl.controllers.mpc import CentralizedMPC
 from dmpcrl_ctrl.controllers.observer import Observer
 from dmpcrl_ctrl.controllers.signals import Signals
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 
 __all__ = [
     "LQR",

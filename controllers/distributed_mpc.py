@@ -20,7 +20,7 @@ from dmpcrl_ctrl.controllers.records import admm_fields, admm_record
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Applied
 from dmpcrl_ctrl.value import Evaluation, Evaluator
 

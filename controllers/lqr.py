@@ -14,7 +14,8 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.block import Field
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.status import Applied, Status
 
 _NEARLY = 1e-9

@@ -28,7 +28,8 @@ from dmpcrl_ctrl.controllers.records import (
 )
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Applied
 from dmpcrl_ctrl.value import Evaluation, Evaluator, agent_data
 

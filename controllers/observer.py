@@ -21,7 +21,8 @@ from dmpcrl_ctrl.controllers.block import Field
 from dmpcrl_ctrl.controllers.lqr import unstabilisable_mode
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.certificate import AgreedCertificate, Certificate
 from dmpcrl_ctrl.controllers.block import Field
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import copies_held
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Applied, Status
 from dmpcrl_ctrl.value import Evaluation
 

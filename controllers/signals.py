@@ -9,7 +9,7 @@ import numpy as np
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.value import agent_data
 
 

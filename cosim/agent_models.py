@@ -15,7 +15,8 @@ from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.cosim.layout import Axis, Variable
 from dmpcrl_ctrl.cosim.participants import TimedBlock
 from dmpcrl_ctrl.errors import WiringError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 
 Attributes = dict[str, Mapping[str, str | int | float]]
 

@@ -15,9 +15,10 @@ from dmpcrl_ctrl.cosim.agent_models import ARRAYS, COUPLINGS
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.trace import ControllerTrace
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import copies_held
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.value import agent_data
 
 # Name and shape of arrays that stand one after the other.

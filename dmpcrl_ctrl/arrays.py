@@ -31,3 +31,8 @@ def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite
         raise ModelError(f"{name}{at} is {array[tuple(where)]}, expected a finite number")
     array.flags.writeable = False
     return array
+
+
+def existing(bounds: Array) -> Array:
+    """The bounds, with zero where there is none: a bound that does not exist adds nothing to a sum or a size."""
+    return np.where(np.isfinite(bounds), bounds, 0.0)

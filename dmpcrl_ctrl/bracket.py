@@ -20,12 +20,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, existing
 from dmpcrl_ctrl.channel import Kind
 from dmpcrl_ctrl.lagrangian import AgentPoint
-from dmpcrl_ctrl.model import AgentData, LocalModel
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.plan import Plan
+from dmpcrl_ctrl.problem import AgentData
 
 MARGIN = 1e-12
 _ROUNDING = 4.0 * np.finfo(float).eps
@@ -181,7 +182,7 @@ def _violation(point: AgentPoint, low: Array, high: Array) -> tuple[float, float
     for j, x in point.neighbours.items():
         rows += np.abs(x[1:]) @ np.abs(model.C_ij[j]).T if j in model.C_ij else 0.0
     broken = [
-        (np.maximum(side, 0.0) * ~model.soft, np.maximum(rows, np.where(np.isfinite(limit), np.abs(limit), 0.0)), mu)
+        (np.maximum(side, 0.0) * ~model.soft, np.maximum(rows, existing(np.abs(limit))), mu)
         for side, limit, mu in (
             (low, model.lower + model.x_lb, duals.lower),
             (high, model.upper + model.x_ub, duals.upper),
@@ -214,7 +215,7 @@ def _excess(point: AgentPoint) -> tuple[Array, Array]:
 
 def _product(multiplier: Array, excess: Array) -> float:
     """mu'excess, where a bound that does not exist counts nothing."""
-    return float((multiplier * np.where(np.isfinite(excess), excess, 0.0)).sum())
+    return float((multiplier * existing(excess)).sum())
 
 
 def _input_gap(point: AgentPoint, action: bool) -> tuple[float, float, float]:
@@ -229,7 +230,7 @@ def _input_gap(point: AgentPoint, action: bool) -> tuple[float, float, float]:
     moves = step != 0.0
     linear = np.multiply(slope, step, out=np.zeros_like(step), where=moves)
     curved = np.multiply(curvature, step**2, out=np.zeros_like(step), where=moves & (curvature > 0.0))
-    limits = np.where(np.isfinite(model.du_max), model.du_max, 0.0)
+    limits = existing(model.du_max)
     over = duals.du_max[free] * (limits - point.changes[free]) + duals.du_min[free] * (limits + point.changes[free])
     error = np.multiply(np.abs(terms).sum(axis=0), np.abs(step), out=np.zeros_like(step), where=moves)
     return -float((linear + curved).sum()), float(over.sum()), float(error.sum())
@@ -258,5 +259,5 @@ def _input_violation(model: LocalModel, point: AgentPoint, action: bool) -> floa
     first = 1 if action else 0
     over = np.abs(point.changes[first:]) - model.du_max
     # rounding of a difference is no violation
-    slack = _ROUNDING * (np.abs(point.plan.u[first:]) + np.where(np.isfinite(model.du_max), model.du_max, 0.0))
+    slack = _ROUNDING * (np.abs(point.plan.u[first:]) + existing(model.du_max))
     return float(np.where(over > slack, over, 0.0).max(initial=0.0))

@@ -10,9 +10,9 @@ from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import read_duals, read_plan, rows_without_action
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP, substitution
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.status import Status

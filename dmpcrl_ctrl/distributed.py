@@ -13,10 +13,10 @@ from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
 from dmpcrl_ctrl.consensus import ADMMState, Held, cold_state, held_by, shifted_state
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import communication_graph, coupling_components, shared_states
 from dmpcrl_ctrl.penalty import automatic_penalty
 from dmpcrl_ctrl.plan import Duals, Plan, read_duals, read_plan, rows_without_action
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP, QPSolution, Substitution, substitution
 from dmpcrl_ctrl.solver import CheckedSolver, require_installed
 from dmpcrl_ctrl.status import Status

@@ -11,7 +11,8 @@ from scipy import sparse
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.layout import Layout, layout_of
-from dmpcrl_ctrl.model import AgentData, Coupling, LocalModel, MPCProblem, States
+from dmpcrl_ctrl.model import Coupling, LocalModel, States
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP
 
 

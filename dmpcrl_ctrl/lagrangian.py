@@ -13,9 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.model import AgentData, Coupling, LocalModel, MPCProblem
+from dmpcrl_ctrl.arrays import Array, existing
+from dmpcrl_ctrl.model import Coupling, LocalModel
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class AgentPoint:
     def ranges(self) -> tuple[Array, Array]:
         """(n,), (m,): how large states and inputs may become: of the plan, the set points, and what limits reach."""
         model, plan, data = self.model, self.plan, self.data
-        limits = (np.where(np.isfinite(limit), np.abs(limit), 0.0)[None] for limit in (model.u_min, model.u_max))
+        limits = (existing(np.abs(limit))[None] for limit in (model.u_min, model.u_max))
         u = np.abs(np.vstack([plan.u, data.u_setpoint, *limits])).max(axis=0)
         moved = np.abs(data.disturbance) @ np.abs(model.E).T + np.abs(model.b) + u @ np.abs(model.B).T
         return np.abs(np.vstack([plan.x, data.x_setpoint, moved])).max(axis=0), u

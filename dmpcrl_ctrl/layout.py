@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Index
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
 from dmpcrl_ctrl.network import Copy, copies_held
+from dmpcrl_ctrl.problem import MPCProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +73,12 @@ def layout_of(problem: MPCProblem, i: int) -> Layout:
     """The layout of agent i's program; it depends on dimensions, coupling and on which bounds exist, not on values."""
     model, N = problem.models[i], problem.horizon
     copies = copies_held(problem, i)
-    priced = np.flatnonzero(model.soft & _bounded(model))
+    priced = np.flatnonzero(model.soft & model.bounded)
     shapes = [(N, model.n), (N, model.m), (N, len(priced))] + [(c.last_stage, len(c.columns)) for c in copies]
     (x, u, sigma, *copied), size = _consecutive(shapes)
     (dynamics, terminal), _ = _consecutive([(N, model.n), (model.n if model.terminal_equality else 0,)])
     kinds = {
-        "hard": np.flatnonzero(~model.soft & _bounded(model)),
+        "hard": np.flatnonzero(~model.soft & model.bounded),
         "soft_lower": np.flatnonzero(model.soft & np.isfinite(model.lower)),
         "soft_upper": np.flatnonzero(model.soft & np.isfinite(model.upper)),
         "slack": priced,
@@ -102,10 +101,6 @@ def layout_of(problem: MPCProblem, i: int) -> Layout:
         inequalities=inequalities,
         **rows,
     )
-
-
-def _bounded(model: LocalModel) -> NDArray[np.bool_]:
-    return np.isfinite(model.lower) | np.isfinite(model.upper)
 
 
 def _consecutive(shapes: Sequence[tuple[int, ...]]) -> tuple[list[Index], int]:

@@ -13,7 +13,7 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
 from dmpcrl_ctrl.errors import NetworkError
-from dmpcrl_ctrl.model import MPCProblem
+from dmpcrl_ctrl.problem import MPCProblem
 
 
 @dataclass(frozen=True)

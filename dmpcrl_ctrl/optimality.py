@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, existing
 from dmpcrl_ctrl.lagrangian import AgentPoint
 from dmpcrl_ctrl.qp import KKTResiduals
 
@@ -70,7 +70,7 @@ def _stationarity(point: AgentPoint, incoming: Array, action: bool, cost: float)
     through[:-1], back[1:] = duals.dynamics @ model.A, -duals.dynamics
     x_terms = np.concatenate([point.state_terms(), np.stack([through, back, incoming])])[:, 1:]
     u_terms = np.concatenate([point.input_terms(), np.stack([duals.u_max, -duals.u_min])])[:, 1 if action else 0 :]
-    soft = model.soft & (np.isfinite(model.lower) | np.isfinite(model.upper))
+    soft = model.soft & model.bounded
     prices = w * np.where(soft, model.slack_weight, 0.0), 2.0 * w * model.slack_quadratic * point.plan.sigma
     s_terms = np.stack([*prices, *(-np.where(soft, part, 0.0) for part in (duals.lower, duals.upper, duals.slack))])
     # h d^2 = F at d = sqrt(F / h), where the slope is 2 sqrt(h F); without curvature, F over the component's range
@@ -118,14 +118,14 @@ def _inequalities(
         (model.lower + model.x_lb - plan.sigma - point.bounded, rows, duals.lower, row_weight),
         (point.bounded - model.upper - model.x_ub - plan.sigma, rows, duals.upper, row_weight),
     ]
-    soft = np.broadcast_to(model.soft & (np.isfinite(model.lower) | np.isfinite(model.upper)), (N, len(model.lower)))
+    soft = np.broadcast_to(model.soft & model.bounded, (N, len(model.lower)))
     bounds.append((np.where(soft, -plan.sigma, -np.inf), rows, duals.slack, 1.0 / scales.sigma))
     u, weight = plan.u[first:], 1.0 / scales.u
     for excess, limit, low in ((model.u_min - u, model.u_min, True), (u - model.u_max, model.u_max, False)):
-        size = _scale(np.stack([u, np.broadcast_to(np.where(np.isfinite(limit), limit, 0.0), u.shape)]))
+        size = _scale(np.stack([u, np.broadcast_to(existing(limit), u.shape)]))
         bounds.append((excess, size, (duals.u_min if low else duals.u_max)[first:], weight))
     changes = point.changes[first:]
-    limit = np.broadcast_to(np.where(np.isfinite(model.du_max), model.du_max, 0.0), changes.shape)
+    limit = np.broadcast_to(existing(model.du_max), changes.shape)
     size = _scale(np.stack([u, changes, limit]))
     bounds.append((-model.du_max - changes, size, duals.du_min[first:], weight))
     bounds.append((changes - model.du_max, size, duals.du_max[first:], weight))
@@ -142,7 +142,7 @@ def _rows(point: AgentPoint) -> Array:
     model = point.model
     terms = [point.bounded_terms, np.abs(point.plan.sigma)]
     for limit in (model.lower + model.x_lb, model.upper + model.x_ub):
-        terms.append(np.broadcast_to(np.where(np.isfinite(limit), np.abs(limit), 0.0), terms[0].shape))
+        terms.append(np.broadcast_to(existing(np.abs(limit)), terms[0].shape))
     return _scale(np.stack(terms))
 
 

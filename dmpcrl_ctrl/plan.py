@@ -7,7 +7,8 @@ import numpy as np
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.layout import Layout
-from dmpcrl_ctrl.model import AgentData, LocalModel, States
+from dmpcrl_ctrl.model import LocalModel, States
+from dmpcrl_ctrl.problem import AgentData
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,9 @@ from dmpcrl_ctrl.certificate import Certificate, certify
 from dmpcrl_ctrl.errors import EvaluationError
 from dmpcrl_ctrl.gradient import Gradient, gradients
 from dmpcrl_ctrl.lagrangian import AgentPoint, agent_points
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Status
 
 

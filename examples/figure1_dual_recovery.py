@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dmpcrl_ctrl.admm import ADMMOptions
-from dmpcrl_ctrl.model import MPCProblem
 from dmpcrl_ctrl.plants import chain_model
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.dual_recovery import dual_recovery
 from dmpcrl_ctrl.value import agent_data
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 Array = np.ndarray
 

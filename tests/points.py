@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 Array = np.ndarray
 

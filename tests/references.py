@@ -12,8 +12,8 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.plan import Duals
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 Array = np.ndarray
 

@@ -122,7 +122,8 @@ def test_verify_of_nothing_is_one_line_and_status_2(place: Path) -> None:
 def test_verify_checks_a_controller_by_the_laws(place: Path) -> None:
     text = (
         "from dmpcrl_ctrl.controllers import CentralizedMPC\n"
-        "from dmpcrl_ctrl.model import LocalModel, MPCProblem\n"
+        "from dmpcrl_ctrl.model import LocalModel\n"
+        "from dmpcrl_ctrl.problem import MPCProblem\n"
         "model = LocalModel([[0.9]], [[1.0]], [[1.0]], [[1.0]])\n"
         "mpc = CentralizedMPC(MPCProblem((model,), 2), 1.0)\n"
     )

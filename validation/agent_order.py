@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
 from dmpcrl_ctrl.errors import LawInapplicableError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.truth import apart, evaluated, solved, text
 
 _OPTIONS = ("solver", "admm", "averaging_rounds", "averaging", "acceleration")

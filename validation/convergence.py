@@ -18,8 +18,8 @@ from dmpcrl_ctrl.consensus import largest
 from dmpcrl_ctrl.controllers import CentralizedMPC
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.plants import Plant, chain, chain_model, power_network
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.value import Evaluation, agent_data
 
 Action = tuple[Array, ...]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.parts import COUPLINGS, Field
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 _WEIGHTS = ("Q", "R", "P", "Q_c")
 _NOT_NEGATIVE = ("slack_weight", "slack_quadratic", "du_max")

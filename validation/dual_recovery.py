@@ -10,8 +10,8 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import SolverError
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.plan import Duals
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 
 def dual_recovery(

@@ -18,8 +18,8 @@ from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.errors import EvaluationError, ModelError
 from dmpcrl_ctrl.gradient import Gradient
 from dmpcrl_ctrl.lagrangian import agent_points
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.parts import Field, label
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.validation.directions import Case, Direction, directions
 from dmpcrl_ctrl.value import Evaluation

@@ -14,10 +14,11 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.horizon import build_horizon
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plan import rows_without_action
 from dmpcrl_ctrl.plants import power_network
 from dmpcrl_ctrl.plants.chain import chain_model
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP, substitution
 from dmpcrl_ctrl.status import Status
 

@@ -9,8 +9,8 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.averaging import Averaging
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.errors import AveragingError, NetworkError
-from dmpcrl_ctrl.model import MPCProblem
 from dmpcrl_ctrl.network import communication_graph
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.comparison import Compared, Where, compared
 
 # Of the terms of a sum.

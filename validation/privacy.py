@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.channel import EVERYBODY, Kind, Message, Watched
 from dmpcrl_ctrl.errors import LawError, LawInapplicableError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import copies_held
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.truth import solved, text
 
 LAW = "privacy"

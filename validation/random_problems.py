@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 FEATURES = (
     "coupled_bounds",  # rows of C_ij

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, existing
 from dmpcrl_ctrl.certificate import Certificate, certify
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.problem_reader import LoggedProblem
@@ -201,15 +201,10 @@ def _demands(point: AgentPoint) -> Iterator[tuple[str, Array, Array, Array]]:
     yield "x after the first", plan.x[1:], point.prediction, point.prediction_terms + np.abs(plan.x[1:]) + nothing_x
     rows = point.bounded_terms + plan.sigma + np.abs(model.C) @ nothing_x
     low, high = model.lower + model.x_lb, model.upper + model.x_ub
-    rows += np.where(np.isfinite(low), np.abs(low), 0.0) + np.where(np.isfinite(high), np.abs(high), 0.0)
+    rows += existing(np.abs(low)) + existing(np.abs(high))
     yield "bounded row", point.bounded, np.clip(point.bounded, low - plan.sigma, high + plan.sigma), rows
     yield "sigma", plan.sigma, np.maximum(plan.sigma, 0.0), rows
-    sizes = (
-        nothing_u
-        + np.abs(plan.u)
-        + np.where(np.isfinite(model.du_max), model.du_max, 0.0)
-        + np.abs(data.previous_input)
-    )
+    sizes = nothing_u + np.abs(plan.u) + existing(model.du_max) + np.abs(data.previous_input)
     yield "u", plan.u, np.clip(plan.u, model.u_min, model.u_max), sizes
     yield "change of u", point.changes, np.clip(point.changes, -model.du_max, model.du_max), sizes
     if model.terminal_equality:

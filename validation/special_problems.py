@@ -13,8 +13,9 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.coupling import with_bound
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import coupling_graph
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 Data = tuple[AgentData, ...]
 _ZERO = 1e-9

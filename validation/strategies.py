@@ -22,7 +22,8 @@ from hypothesis.errors import NoSuchExample
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.signals import Signals
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint, random_problem
 from dmpcrl_ctrl.validation.random_programs import DEGENERATE_ROWS, REGULAR, SolvedQP, random_program
 from dmpcrl_ctrl.validation.special_problems import DEGENERATE, at_odds, coupled_pairs, out_of_reach, rescaled

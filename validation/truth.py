@@ -14,9 +14,9 @@ from dmpcrl_ctrl.controllers import CentralizedMPC
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.errors import LawError, LawInapplicableError
 from dmpcrl_ctrl.lagrangian import agent_points
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.value import Evaluation
 
 _LEAST = 1e-6

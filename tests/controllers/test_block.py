@@ -5,7 +5,8 @@ import pytest
 
 from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
 from dmpcrl_ctrl.controllers.block import Block, BlockOptions, Field
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 
 
 class HalfGainController:

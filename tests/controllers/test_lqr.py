@@ -9,8 +9,9 @@ from scipy.linalg import block_diag, circulant, solve_discrete_are
 from dmpcrl_ctrl.controllers.lqr import LQR
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plants import power_network
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.status import Applied, Status
 
 

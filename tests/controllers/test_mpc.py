@@ -15,8 +15,9 @@ from dmpcrl_ctrl.controllers import LQR, CentralizedMPC, DistributedMPC
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import ModelError, NetworkError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plants import Plant, Steps, power_network, quadruple_tank
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.status import Applied, Status
 
 CONVERGED = ADMMOptions(iterations=5000, tolerance=1e-10)

@@ -8,7 +8,8 @@ import pytest
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
 from dmpcrl_ctrl.controllers.records import admm_record, certificate_fields, data_fields, mpc_fields
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 
 
 def trio(**limits: Any) -> MPCProblem:

@@ -9,8 +9,9 @@ import xarray as xr
 from dmpcrl_ctrl.controllers import DistributedMPC
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import WiringError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plants import power_network
+from dmpcrl_ctrl.problem import MPCProblem
 
 Make = Callable[..., Any]
 

@@ -18,8 +18,9 @@ from dmpcrl_ctrl.cosim.log_writer import LogWriter
 from dmpcrl_ctrl.cosim.participants import TimedBlock
 from dmpcrl_ctrl.cosim.problem_reader import LoggedProblem, read_problem
 from dmpcrl_ctrl.errors import LogError
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plants import power_network
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 
 

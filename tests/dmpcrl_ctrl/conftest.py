@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 HORIZON = 4
 

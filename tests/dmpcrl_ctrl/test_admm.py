@@ -13,7 +13,7 @@ from dmpcrl_ctrl.channel import Kind, Message, Watched
 from dmpcrl_ctrl.consensus import ADMMState, Held, cold_state
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES

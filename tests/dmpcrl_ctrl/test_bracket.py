@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from dmpcrl_ctrl.bracket import MARGIN, admissible, bracket
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.lagrangian import agent_points
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from dmpcrl_ctrl.value import Evaluation, agent_data

@@ -10,7 +10,8 @@ from dmpcrl_ctrl.certificate import Certificate, agreed
 from dmpcrl_ctrl.channel import Watched
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import EvaluationError
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QPSolution, kkt_residuals
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.value import agent_data

@@ -7,8 +7,8 @@ import pytest
 
 from dmpcrl_ctrl.channel import EVERYBODY, Kind, Message, Neighbourhood, Watched
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components, shared_states
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 Array = np.ndarray
 

@@ -12,7 +12,7 @@ from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.channel import Kind, Message, Watched
 from dmpcrl_ctrl.consensus import ADMMState, Held, Sweep, cold_state, largest, shifted_state, step
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.gradient import gradients
 from dmpcrl_ctrl.lagrangian import agent_points
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import Duals, Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from tests.lagrangian import lagrangian, lagrangian_of, slope
 from tests.points import held_columns, random_point, with_neighbours

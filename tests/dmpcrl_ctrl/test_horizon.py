@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dmpcrl_ctrl.horizon import build_horizon
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 
 def stagewise(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dmpcrl_ctrl.gradient import gathered_prices
 from dmpcrl_ctrl.lagrangian import agent_points
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.network import coupling_components
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from tests.lagrangian import bounded, lagrangian, objective
 from tests.points import random_point, with_neighbours

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dmpcrl_ctrl.layout import layout_of
-from dmpcrl_ctrl.model import MPCProblem
+from dmpcrl_ctrl.problem import MPCProblem
 
 
 def test_variables_and_rows_are_numbered_without_gap_or_overlap(problem: MPCProblem) -> None:

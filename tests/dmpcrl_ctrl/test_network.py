@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from dmpcrl_ctrl.errors import NetworkError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import communication_graph, coupling_graph, shared_states
+from dmpcrl_ctrl.problem import MPCProblem
 
 
 def scalar(**coupling: Any) -> LocalModel:

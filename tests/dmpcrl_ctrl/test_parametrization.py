@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.parametrization import Parametrization, fields_of
 from dmpcrl_ctrl.parts import Free, Part, SemidefiniteFactor, Shared
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 
 COUPLINGS = ("A_ij", "C_ij", "G_ij")

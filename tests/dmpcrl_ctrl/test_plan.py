@@ -5,8 +5,8 @@ import pytest
 
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.layout import layout_of
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.plan import read_duals, read_plan, rows_without_action
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 
 Data = tuple[AgentData, ...]
 

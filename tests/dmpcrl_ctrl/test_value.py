@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plan import Plan
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems

@@ -12,9 +12,9 @@ from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.controllers import DistributedMPC
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.plants import power_network
 from dmpcrl_ctrl.plants.chain import chain_model
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint, random_problem
 from dmpcrl_ctrl.value import agent_data
 

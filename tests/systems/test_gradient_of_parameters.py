@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.central import CentralEvaluator
-from dmpcrl_ctrl.model import MPCProblem
 from dmpcrl_ctrl.parametrization import Parametrization
 from dmpcrl_ctrl.parts import Free, Part, SemidefiniteFactor, Shared
 from dmpcrl_ctrl.plants import chain_model, power_network
 from dmpcrl_ctrl.plants.held_parameters import tie_parameters
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.value import Evaluation, agent_data
 
 Thetas = Sequence[Mapping[str, Array]]

@@ -16,8 +16,8 @@ from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.controllers import CentralizedMPC
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.plants import chain_model, power_network
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.finite_differences import Comparison, compare, slopes
 from dmpcrl_ctrl.validation.random_problems import FEATURES

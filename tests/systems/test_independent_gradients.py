@@ -13,10 +13,10 @@ from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.controllers import DistributedMPC
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import AgentData, MPCProblem
 from dmpcrl_ctrl.plan import Plan
 from dmpcrl_ctrl.plants import power_network
 from dmpcrl_ctrl.plants.chain import chain_model
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.value import Evaluation, agent_data
 from tests.lagrangian import lagrangian_of, slope
 from tests.points import with_neighbours

@@ -12,8 +12,8 @@ from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.channel import EVERYBODY, Kind, Message
 from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
 from dmpcrl_ctrl.controllers.mpc import MPC
-from dmpcrl_ctrl.model import MPCProblem
 from dmpcrl_ctrl.plants import chain_model, power_network
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
 from dmpcrl_ctrl.value import Evaluation
 

@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.directions import Case, Direction, directions
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint, random_problem
 from tests.dmpcrl_ctrl.conftest import everything, everything_data

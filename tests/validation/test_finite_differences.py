@@ -7,7 +7,8 @@ import pytest
 
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.errors import EvaluationError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.finite_differences import Slope, active_constraints, compare, slopes
 from dmpcrl_ctrl.value import agent_data
 from tests.dmpcrl_ctrl.conftest import everything, everything_data

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 
 from dmpcrl_ctrl.controllers import CentralizedMPC
 from dmpcrl_ctrl.errors import VerificationError
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.laws import LAWS, loaded, verify_block, verify_controller
 from dmpcrl_ctrl.validation.verdict import Outcome, Verdict
 from tests.validation.controllers import chain_problem, flipped_dual, honest, perturbed_value, planted
 
 SOURCE = """
 from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
-from dmpcrl_ctrl.model import LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import MPCProblem
 
 first = LocalModel([[1.0]], [[1.0]], [[1.0]], [[1.0]])
 second = LocalModel([[0.9]], [[1.0]], [[1.0]], [[1.0]], A_ij={0: [[0.5]]})

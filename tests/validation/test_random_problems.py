@@ -6,7 +6,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint, random_problem
 
 SIZES, ARCS = ((2, 1), (3, 2), (1, 0)), ((0, 1), (1, 0), (1, 2))

@@ -9,7 +9,7 @@ import pytest
 from dmpcrl_ctrl.controllers import DistributedMPC, Signals
 from dmpcrl_ctrl.cosim import open_log
 from dmpcrl_ctrl.errors import DmpcrlError, ExperimentError, LogError, SimulationError
-from dmpcrl_ctrl.model import MPCProblem
+from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation import runner
 from dmpcrl_ctrl.validation.experiment import Override, parse_experiment
 from dmpcrl_ctrl.validation.runner import command_line, execute, facts, prepare, write_whole

@@ -7,7 +7,7 @@ import pytest
 
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.errors import ModelError
-from dmpcrl_ctrl.model import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
 from dmpcrl_ctrl.validation.special_problems import (
     at_odds,

@@ -13,7 +13,8 @@ from scipy import sparse
 
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.controllers.signals import Signals
-from dmpcrl_ctrl.model import AgentData, LocalModel, MPCProblem
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES, Blueprint
 from dmpcrl_ctrl.validation.strategies import (
