@@ -85,7 +85,23 @@ class DistributedMPC(MPC):
 
     @classmethod
     def for_plant(cls, plant: Any, horizon: int, **options: Any) -> Self:
-        """As for :class:`MPC`; `hold="network"` makes one agent of the plant and is left to CentralizedMPC."""
+        """A controller for a plant, one MPC an agent, from the plant's own prediction models.
+
+        Parameters
+        ----------
+        plant, horizon
+            As for :meth:`CentralizedMPC.for_plant <dmpcrl_ctrl.controllers.mpc.MPC.for_plant>`.
+        **options
+            `sample_time`, `discount`, `hold`, `terminal`, `soft`, `slack_weight`, `slack_quadratic`, `Q`, `R`, `adapt`
+            as there. `hold` is "area" here: "network" makes one agent of the plant and is left to CentralizedMPC,
+            unless the plant has but one. And those of the class: `admm`, `averaging_rounds`, `averaging`,
+            `acceleration`, `compare_central`, `name`, `offset`, `delay`, `preview`, `certify`, `solver`.
+
+        Raises
+        ------
+        ModelError
+            `hold="network"` for a plant of several agents; a model that is none.
+        """
         if options.get("hold") == "network" and len(plant.agents) > 1:
             raise ModelError('hold="network" makes one agent of the whole plant: use CentralizedMPC, or hold="area"')
         return super().for_plant(plant, horizon, **options)

@@ -120,7 +120,8 @@ class LQR:
             Seconds.
         hold
             "network": one regulator for the exact hold of the whole plant; "area": every agent regulates itself by its
-            own model and states.
+            own model and states. The default is not that of the MPC, whose models keep the couplings between agents:
+            gains leave them out, and need not stabilise a coupled plant.
         Q, R
             Weights instead of the plant's.
         **options

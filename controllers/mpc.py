@@ -140,7 +140,9 @@ class MPC:
             N, seconds, gamma.
         hold
             "area": every agent's own zero-order hold, with its neighbours held over the sample, which is good where the
-            coupling is slow against the sample time; "network": the exact hold of the whole network, as one agent.
+            coupling is slow against the sample time; "network": the exact hold of the whole network, as one agent. The
+            default is "area" so that distributed and centralised MPC solve one problem; the LQR, which leaves
+            couplings between agents out, takes "network".
         terminal
             "none", "cost" (of the Riccati equation) or "equality" (x(N) = set point).
         soft, slack_weight, slack_quadratic
@@ -210,8 +212,10 @@ class MPC:
 
         Parameters
         ----------
-        state, action, previous_input
-            (n,), (m,), (m,): vectors in the order of `signals.states` and `signals.inputs`.
+        state, previous_input
+            (n,), (m,): vectors in the order of `signals.states` and `signals.inputs`.
+        action
+            (m,) in the order of `signals.inputs`; or a tuple of arrays (m_i,), one an agent, as in `Evaluation.action`.
         setpoint
             Set points of states and inputs: current (n,) and (m,), or whole horizons (N + 1, n) and (N, m).
         disturbance
@@ -236,8 +240,17 @@ class MPC:
             [_horizon("input set point", u_ref, N, m)[..., index] for index in signals.input_index],
             [before[index] for index in signals.input_index],
         )
-        given = None if action is None else signals.split(checked("action", action, (m,)))
-        return self._own.evaluate(data, given)
+        return self._own.evaluate(data, None if action is None else self._by_agent(action))
+
+    def _by_agent(self, action: ArrayLike) -> tuple[Array, ...]:
+        """The action by agent, from a vector or from one array an agent."""
+        if not (isinstance(action, tuple) and any(np.ndim(part) for part in action)):
+            return self.signals.split(checked("action", action, (len(self.signals.inputs),)))
+        names, models = self.problem.names, self.problem.models
+        if len(action) != len(models):
+            raise ModelError(f"action has {len(action)} arrays, expected one for each of {len(models)} agents")
+        parts = zip(names, action, models, strict=True)
+        return tuple(checked(f"action of {name}", part, (model.m,)) for name, part, model in parts)
 
     def _evaluator(self) -> Evaluator:
         raise TypeError("MPC is what the blocks have in common: use DistributedMPC or CentralizedMPC")

@@ -44,16 +44,7 @@ class ActiveSet:
         else:
             point = self._pack(start)
             missing = right - self.conditions @ point
-        lacking = _norm(missing)
-        for _ in range(_REFINEMENTS):
-            refined = point + self.factors(missing)
-            still_missing = right - self.conditions @ refined
-            before, lacking = lacking, _norm(still_missing)
-            if not lacking < before:
-                break
-            point, missing = refined, still_missing
-            if not lacking < 0.5 * before:
-                break
+        point = self._refined(right, point, missing)
         low, high = np.zeros(len(qp.lower)), np.zeros(len(qp.lower))
         low[self.at_lower] = -point[v + e : v + e + a]
         high[self.at_upper] = point[v + e + a :]
@@ -64,13 +55,33 @@ class ActiveSet:
             low[pinned], high[pinned] = np.maximum(-net, 0.0), np.maximum(net, 0.0)
         return QPSolution(point[:v], point[v : v + e], low, high, Status.OPTIMAL)
 
+    def response(self, at: Index) -> Array:
+        """(a, a): how the entries `at` of x follow what is taken from g there, while the active rows stay."""
+        push = np.zeros((self.conditions.shape[0], len(at)))
+        push[at, np.arange(len(at))] = 1.0
+        return self._refined(push, np.zeros_like(push), push)[at]
+
+    def _refined(self, right: Array, point: Array, missing: Array) -> Array:
+        """The solution for `right`, from a point and what it misses; one vector, or several as columns."""
+        lacking = _norm(missing)
+        for _ in range(_REFINEMENTS):
+            refined = point + self.factors(missing)
+            still_missing = right - self.conditions @ refined
+            before, lacking = lacking, _norm(still_missing)
+            if not lacking < before:
+                break
+            point, missing = refined, still_missing
+            if not lacking < 0.5 * before:
+                break
+        return point
+
     def _pack(self, start: QPSolution) -> Array:
         bounds = [-start.lower_dual[self.at_lower], start.upper_dual[self.at_upper]]
         return np.concatenate([start.x, start.equality_dual, *bounds])
 
 
 def _norm(values: Array) -> float:
-    return float(np.abs(values).max()) if len(values) else 0.0
+    return float(np.abs(values).max(initial=0.0))
 
 
 def active_set(qp: QP, solution: QPSolution) -> ActiveSet:

@@ -1,8 +1,8 @@
 """Consensus ADMM from start to end: iterations, made faster where that is asked for, until they are done.
 
-The iteration itself is in :mod:`dmpcrl_ctrl.consensus`. Where it is accelerated, the next start is mixed from the last
-states. A mixture that moves more than the states it comes from is given up for the plain successor: so what converges
-without acceleration converges with it.
+The iteration itself is in :mod:`dmpcrl_ctrl.consensus`. Where it is accelerated, the next start lies further ahead
+(:mod:`dmpcrl_ctrl.anderson`). One that leaves more to go than the one before is given up for the plain successor: so what
+converges without acceleration converges with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dmpcrl_ctrl.anderson import Residuals
+from dmpcrl_ctrl.anderson import Acceleration
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.balancing import Balancing, balanced_factor
 from dmpcrl_ctrl.channel import Neighbourhood
-from dmpcrl_ctrl.consensus import ADMMState, Held, LocalFailure, Subproblem, Sweep, largest, mixed, step
+from dmpcrl_ctrl.consensus import ADMMState, Held, LocalFailure, Subproblem, Sweep, largest, step
 from dmpcrl_ctrl.consensus_watch import ConsensusWatch
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.qp import QPSolution
@@ -22,8 +22,8 @@ from dmpcrl_ctrl.status import Status
 
 _APART = 1e-6
 _CONVERGED = 1e-9
-_MEMORY = 16
-# a mixture has to bring the residual below this part of the last one
+_MEMORY = 64
+# going further ahead has to bring the residual below this part of the last one
 _GAIN = 0.99
 
 
@@ -44,8 +44,8 @@ class ADMMOptions:
     relaxation
         Over-relaxation in [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z.
     acceleration
-        Memory of Anderson acceleration: the number of earlier iterations that the next start is mixed from; 0: none.
-        None: 16 for the automatic penalty, and none for a given one.
+        Memory of Anderson acceleration: the number of directions that are kept to go ahead in; 0: none. None: 64 for
+        the automatic penalty, and none for a given one.
     balance_at
         Iterations after which the whole penalty is scaled to bring primal and dual residual, each relative to what it
         compares, to one size. Finitely many, so that convergence is that of a fixed penalty. None: where the iteration
@@ -116,23 +116,6 @@ class ADMMResult:
     dual: Array
 
 
-@dataclass(frozen=True, eq=False)
-class _Trail:
-    """The last iterations, oldest first, and their residuals."""
-
-    residuals: Residuals
-    sweeps: tuple[Sweep, ...] = ()
-
-    def after(self, sweep: Sweep, neighbourhood: Neighbourhood) -> "_Trail":
-        """With one more."""
-        residuals = self.residuals.with_newest(sweep.residuals, neighbourhood.total)
-        return _Trail(residuals, (*self.sweeps, sweep)[-residuals.capacity :])
-
-    def mixture(self) -> ADMMState:
-        """What Anderson acceleration goes on from."""
-        return mixed([sweep.state for sweep in self.sweeps], self.residuals.mixture())
-
-
 def sweeps(
     agents: Sequence[Subproblem],
     held: Sequence[Held],
@@ -143,7 +126,7 @@ def sweeps(
 ) -> Iterator[Sweep]:
     """ADMM from `state`, iteration by iteration, for as long as one asks.
 
-    Each is the best that is known after so many solves of the local programs: one that started from a mixture and is
+    Each is the best that is known after so many solves of the local programs: one that started further ahead and is
     given up is followed by the one before, once more.
 
     Raises
@@ -152,39 +135,38 @@ def sweeps(
         A local program cannot be solved.
     """
 
-    def after(trail: _Trail, start: ADMMState) -> _Trail:
-        return trail.after(step(agents, held, weights, neighbourhood, start, options.relaxation), neighbourhood)
+    def onward(start: ADMMState) -> tuple[Sweep, float]:
+        sweep = step(agents, held, weights, neighbourhood, start, options.relaxation)
+        squares = np.array([[float(part @ part)] for part in sweep.residuals])
+        return sweep, float(np.sqrt(neighbourhood.total(squares)[0]))
 
-    def ahead(trail: _Trail) -> _Trail | None:
-        """From the mixture, where that is any good."""
-        try:
-            longer = after(trail, trail.mixture())
-        except LocalFailure:
-            return None
-        return longer if longer.residuals.size <= _GAIN * trail.residuals.size else None
-
-    fresh, balancing = _Trail(Residuals(options.memory + 1)), Balancing(options.balanced_after)
-    trail, done = after(fresh, state), 1
+    balancing = Balancing(options.balanced_after)
+    ahead = Acceleration(options.memory, options.relaxation, held, weights, neighbourhood)
+    (sweep, size), done = onward(state), 0
     while True:
-        sweep, balancing = trail.sweeps[-1], balancing.after(trail.residuals.size)
+        balancing = balancing.after(size)
         yield sweep
+        done += 1
         if balancing.due(done):
             converged = options.tolerance or _CONVERGED
             factor = balanced_factor(sweep, held, weights, neighbourhood, converged)
             if factor != sweep.state.factor:
-                trail, balancing = after(fresh, replace(sweep.state, factor=factor)), balancing.changed()
-                done += 1
+                balancing = balancing.changed()
+                sweep, size = onward(replace(sweep.state, factor=factor))
                 continue
-        done += 1
-        if len(trail.sweeps) == 1:
-            trail = after(trail, sweep.state)
-            continue
-        longer = ahead(trail)
-        if longer is None:
+        ahead, start = ahead.after(sweep, [agent.law(sweep.state.factor) for agent in agents])
+        try:
+            longer = onward(start)
+        except LocalFailure:
+            if start is sweep.state:
+                raise
+            longer = None
+        if start is not sweep.state and (longer is None or longer[1] > _GAIN * size):
             yield sweep
             done += 1
-            longer = after(fresh, sweep.state)
-        trail = longer
+            ahead, longer = ahead.doubted(), onward(sweep.state)
+        assert longer is not None
+        sweep, size = longer
 
 
 def iterate(

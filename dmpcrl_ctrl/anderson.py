@@ -1,67 +1,154 @@
-"""Anderson acceleration: of the last points of a fixed-point iteration, the mixture that would move least.
+"""Anderson acceleration of ADMM: of all the ways gone so far, the mixture after which least is left to go.
 
-With v_j the points, T v_j what the iteration makes of them and r_j = T v_j - v_j, the next point is sum_j alpha_j T v_j
-with the alpha that minimise |sum_j alpha_j r_j| under sum_j alpha_j = 1 (type II; Anderson 1965, Walker and Ni 2011).
-Where T is affine, as ADMM is while no bound becomes active or inactive, this is GMRES and ends after finitely many
-iterations.
+While no bound becomes active or inactive, an iteration v -> T v of ADMM is an affine map. Then T (v + D g) = T v +
+T'D g for directions D, and the g that minimises |r + R'D g|, r = T v - v in the norm of W^-1 and R'D its derivative,
+gives the next start. With D the displacements of earlier iterations this is Anderson's method (1965; type II of Walker
+and Ni 2011), which on an affine map is GMRES and ends after finitely many iterations.
 
-The vectors stay with the agents. What the network has to sum up is the inner products of the newest r with the others.
+The usual differences of earlier points mix one side of a kink with the other. Here T'D is what the agents' laws make of
+D at the active bounds of now: each local solution is affine in its linear term (:meth:`Subproblem.law`), and
+one exchange gives the images of all directions. So nothing that was learnt grows stale, and directions of earlier
+samples serve as well as those of this one. Images are made anew only where a law has changed.
+
+The directions stay with the agents. What the network has to sum up is inner products.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.channel import Kind, Neighbourhood
+from dmpcrl_ctrl.consensus import ADMMState, Directions, Held, Images, Sweep, images
 
 # of the trace of the scaled Gram matrix: differences below it are rounding
 _NOISE = 1e-13
-
-Parts = tuple[Array, ...]
+# what a displacement has to have beside the known directions, and beside the state, to be worth keeping
+_NEW, _ROUNDING = 1e-3, 1e-12
+_TINY = 1e-150
 
 
 @dataclass(frozen=True, eq=False)
-class Residuals:
-    """The last residuals of a fixed-point iteration, oldest first.
+class Acceleration:
+    """What is known of the affine map that ADMM is at the moment.
 
     Attributes
     ----------
     capacity
-        How many are kept.
-    parts
-        (K,) of one array an agent.
-    gram
-        (K, K): their inner products, summed over the agents.
+        How many directions are kept, the newest ones; 0: no acceleration.
+    relaxation, held, weights, neighbourhood
+        As for :func:`~dmpcrl_ctrl.consensus.step`.
+    laws, known
+        Of the last iteration, and what they make of its directions; empty where that is not to be relied on.
     """
 
     capacity: int
-    parts: tuple[Parts, ...] = ()
-    gram: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    relaxation: float
+    held: Sequence[Held]
+    weights: Array
+    neighbourhood: Neighbourhood
+    laws: Sequence[Array] = ()
+    known: Images | None = None
 
-    def with_newest(self, newest: Parts, total: Callable[[Array], Array]) -> "Residuals":
-        """One more, the oldest given up where there is no room; `total` sums (M, K) scalars over the agents."""
-        kept, old = self.parts[max(0, len(self.parts) + 1 - self.capacity) :], self.gram
-        parts = (*kept, newest)
-        local = np.array([[float(p[i] @ r) for p in parts] for i, r in enumerate(newest)])
-        products, n = total(local), len(kept)
-        gram = np.empty((n + 1, n + 1))
-        gram[:n, :n] = old[len(old) - n :, len(old) - n :]
-        gram[n, :] = gram[:, n] = products
-        return Residuals(self.capacity, parts, gram)
+    def after(self, sweep: Sweep, laws: Sequence[Array | None]) -> tuple["Acceleration", ADMMState]:
+        """Where to start the next iteration, and what to know then; the plain successor where no law is known."""
+        now = [law for law in laws if law is not None]
+        if not self.capacity or len(now) < len(laws):
+            return replace(self, laws=(), known=None), sweep.state
+        before, newest = sweep.state.directions, self._newest(sweep)
+        directions = before if newest is None else _joined(before, newest, self.capacity)
+        if directions is None:
+            return replace(self, laws=(), known=None), sweep.state
+        same = len(self.laws) == len(now) and all(a is b for a, b in zip(self.laws, now, strict=True))
+        if self.known is None or not same:
+            found = self._images(now, directions, sweep.state.factor)
+        elif newest is None:
+            found = self.known
+        else:
+            found = _joined_images(self.known, self._images(now, newest, sweep.state.factor), self.capacity)
+        start = _ahead(sweep.state, found, self._mixture(found, sweep))
+        return replace(self, laws=now, known=found), replace(start, directions=directions)
 
-    @property
-    def size(self) -> float:
-        """Norm of the newest."""
-        return float(np.sqrt(max(self.gram[-1, -1], 0.0)))
+    def doubted(self) -> "Acceleration":
+        """Where it led astray, images are made anew: a message may have been lost."""
+        return replace(self, laws=(), known=None)
 
-    def mixture(self) -> Array:
-        """(K,): alpha, of sum one, for which |sum_j alpha_j r_j| is least."""
-        lengths = np.sqrt(np.diag(self.gram))
-        if not lengths.min() > 0.0:  # a fixed point to rounding: there is nothing to extrapolate
-            return np.append(np.zeros(len(lengths) - 1), 1.0)
-        # alpha = beta / |r|: residuals of very different size weigh the same
-        scaled = self.gram / np.outer(lengths, lengths)
-        beta = np.linalg.solve(scaled + _NOISE * len(scaled) * np.eye(len(scaled)), 1.0 / lengths)
-        alpha = beta / lengths
-        return np.asarray(alpha / alpha.sum())
+    def _images(self, laws: Sequence[Array], directions: Directions, factor: float) -> Images:
+        return images(laws, directions, self.held, self.weights, self.neighbourhood, factor, self.relaxation)
+
+    def _newest(self, sweep: Sweep) -> Directions | None:
+        """The displacement of the last iteration, orthogonal to the known directions; None: nothing new in it."""
+        start, end, known = sweep.start, sweep.state, sweep.state.directions
+        copies = [new - old for new, old in zip(end.copies, start.copies, strict=True)]
+        y = [new - old for new, old in zip(end.y, start.y, strict=True)]
+        # |c|^2 in W plus |y|^2 in W^-1, of the displacement and of the state
+        size, whole = np.sqrt(self._total([self._squares(copies, y), self._squares(end.copies, end.y)]))
+        if not size > max(_ROUNDING * whole, _TINY):
+            return None
+        copies, y, left = [c / size for c in copies], [v / size for v in y], 1.0
+        for _ in range(2 if known is not None else 0):  # twice is enough
+            assert known is not None
+            *shares, square = self._total([*self._products(known, copies, y), self._squares(copies, y)])
+            g = np.array(shares)
+            copies = [c - D @ g for c, D in zip(copies, known.copies, strict=True)]
+            y = [v - D @ g for v, D in zip(y, known.y, strict=True)]
+            left = float(np.sqrt(max(square - g @ g, 0.0)))
+            if left < _NEW:
+                return None
+        return Directions(tuple(c[:, None] / left for c in copies), tuple(v[:, None] / left for v in y))
+
+    def _mixture(self, found: Images, sweep: Sweep) -> Array:
+        """(K,): g for which |r + R g| is least."""
+        local = [
+            np.hstack([R.T @ R, (R.T @ r)[:, None]]) for R, r in zip(found.residuals, sweep.residuals, strict=True)
+        ]
+        normal = self._total(np.array([part.ravel() for part in local]).T).reshape(local[0].shape)
+        gram, right = normal[:, :-1], normal[:, -1]
+        lengths = np.sqrt(np.diag(gram))
+        unit = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0.0)
+        scaled = gram * np.outer(unit, unit) + _NOISE * len(unit) * np.eye(len(unit))
+        return np.asarray(-unit * np.linalg.solve(scaled, unit * right))
+
+    def _squares(self, copies: Sequence[Array], y: Sequence[Array]) -> Array:
+        """(M,): each agent's share of |c|^2 in W plus |y|^2 in W^-1."""
+        parts = zip(self.held, copies, y, strict=True)
+        return np.array([c @ (self.weights[h.shared] * c) + v @ (v / self.weights[h.shared]) for h, c, v in parts])
+
+    def _products(self, known: Directions, copies: Sequence[Array], y: Sequence[Array]) -> Array:
+        """(K, M): each agent's share of the products with the known directions."""
+        parts = zip(self.held, known.copies, known.y, copies, y, strict=True)
+        return np.array(
+            [C.T @ (self.weights[h.shared] * c) + Y.T @ (v / self.weights[h.shared]) for h, C, Y, c, v in parts]
+        ).T
+
+    def _total(self, rows: Sequence[Array] | Array) -> Array:
+        """Sum over the agents of each row of (M,) scalars."""
+        return self.neighbourhood.total(np.asarray(rows).T, Kind.PRODUCTS)
+
+
+def _ahead(state: ADMMState, found: Images, g: Array) -> ADMMState:
+    """T v + T'D g."""
+    copies = tuple(c + C @ g for c, C in zip(state.copies, found.directions.copies, strict=True))
+    y = tuple(v + Y @ g for v, Y in zip(state.y, found.directions.y, strict=True))
+    return replace(state, z=state.z + found.z @ g, copies=copies, y=y)
+
+
+def _joined(before: Directions | None, newest: Directions, capacity: int) -> Directions:
+    """With the newest behind the others, of which the oldest are given up where there is no room."""
+    if before is None:
+        return newest
+    return Directions(_columns(before.copies, newest.copies, capacity), _columns(before.y, newest.y, capacity))
+
+
+def _joined_images(before: Images, newest: Images, capacity: int) -> Images:
+    """The same of the images."""
+    return Images(
+        _columns([before.z], [newest.z], capacity)[0],
+        _joined(before.directions, newest.directions, capacity),
+        _columns(before.residuals, newest.residuals, capacity),
+    )
+
+
+def _columns(before: Sequence[Array], newest: Sequence[Array], capacity: int) -> tuple[Array, ...]:
+    return tuple(np.hstack([old, new])[:, -capacity:] for old, new in zip(before, newest, strict=True))

@@ -23,7 +23,8 @@ def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite
             raise
         raise ModelError(f"{name} is not an array of numbers: {error}") from error
     if array.ndim != len(shape) or any(want not in (-1, have) for want, have in zip(shape, array.shape, strict=True)):
-        wanted = "(" + ", ".join("any" if want == -1 else str(want) for want in shape) + ")"
+        sizes = ["any" if want == -1 else str(want) for want in shape]
+        wanted = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         raise ModelError(f"{name} has shape {array.shape}, expected {wanted}")
     if np.isnan(array).any() or (not may_be_infinite and not np.isfinite(array).all()):
         where = np.argwhere(np.isnan(array) if may_be_infinite else ~np.isfinite(array))[0]

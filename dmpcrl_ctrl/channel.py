@@ -25,9 +25,12 @@ class Kind(StrEnum):
     STATE = "state"  # the components of a measured state that couple, once an evaluation
     PROPOSAL = "proposal"  # W xt + y of a copy, to its owner (15b)
     AGREED = "agreed"  # z, from the owner to those who hold copies (15b)
+    RESPONSE = "response"  # how a proposal would follow if the agents went on in directions known to them
+    AGREED_RESPONSE = "agreed response"  # how z would
     PLAN = "plan"  # coupling components of a planned trajectory, for the certificate
     PRICE = "price"  # what a copy costs its holder: A_ij'lambda_i and the like, for the certificate
     SCALARS = "scalars"  # numbers that are summed or averaged over the whole network
+    PRODUCTS = "products"  # inner products of directions and what they lead to, summed over the whole network
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +112,9 @@ class Neighbourhood:
             received.append(mine)
         return tuple(received)
 
-    def total(self, parts: Array) -> Array:
+    def total(self, parts: Array, kind: Kind = Kind.SCALARS) -> Array:
         """(k,): sum over the agents of (M, k) scalars, as exact averaging (finitely many rounds) gives it to all."""
         if self.transport is None:
             return np.asarray(parts.sum(axis=0))
-        carried = [
-            self.transport.carry(Message(Kind.SCALARS, i, EVERYBODY, p)) for i, p in enumerate(np.asarray(parts))
-        ]
+        carried = [self.transport.carry(Message(kind, i, EVERYBODY, p)) for i, p in enumerate(np.asarray(parts))]
         return np.asarray(np.sum(carried, axis=0))

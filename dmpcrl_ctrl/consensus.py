@@ -34,6 +34,20 @@ class Held:
 
 
 @dataclass(frozen=True, eq=False)
+class Directions:
+    """K ways in which a state of ADMM may move: what they add to each agent's copies and multipliers.
+
+    Attributes
+    ----------
+    copies, y
+        One (held, K) array an agent each.
+    """
+
+    copies: tuple[Array, ...]
+    y: tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class ADMMState:
     """Where ADMM stands.
 
@@ -45,12 +59,15 @@ class ADMMState:
         One array an agent, in the order of its :class:`Held`: its entries of z as they reached it; its multipliers.
     factor
         By which W is scaled.
+    directions
+        In which it has moved, to be gone in again (:mod:`dmpcrl_ctrl.anderson`).
     """
 
     z: Array
     copies: tuple[Array, ...]
     y: tuple[Array, ...]
     factor: float = 1.0
+    directions: Directions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +76,8 @@ class Sweep:
 
     Attributes
     ----------
-    state
-        The new one.
+    start, state
+        Where it began; the new one.
     solutions
         Of the local programs.
     gaps
@@ -72,6 +89,7 @@ class Sweep:
         vector, and never takes two of them further apart.
     """
 
+    start: ADMMState
     state: ADMMState
     solutions: tuple[QPSolution, ...]
     gaps: tuple[Array, ...]
@@ -104,6 +122,10 @@ class Subproblem(Protocol):
         """Minimise F_i + linear'xt + factor/2 |xt|^2_W, with the shared numbers in the order of :class:`Held`."""
         ...
 
+    def law(self, factor: float) -> Array | None:
+        """(held, held): how xt of the last solution follows -linear while its active bounds stay; None: not known."""
+        ...
+
 
 def held_by(layouts: Sequence[Layout], shared: SharedStates) -> tuple[Held, ...]:
     """For each agent the shared numbers that it holds: its own components first, then its copies."""
@@ -130,7 +152,8 @@ def cold_state(held: Sequence[Held], size: int) -> ADMMState:
 def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMState:
     """The state one sample on: each entry takes over the one a stage later, `later` from `SharedStates.shifted`.
 
-    The scale of W is its own again: what made it fit belonged to the sample that is over.
+    The scale of W is its own again: what made it fit belonged to the sample that is over. The directions are kept as
+    they are: what spans the way of one sample spans that of the next.
     """
     scratch = np.zeros(len(state.z))
     moved: list[list[Array]] = []
@@ -141,7 +164,7 @@ def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMS
             scratch[h.shared] = part
             moved[-1].append(scratch[source])
     copies, y = zip(*moved, strict=True)
-    return ADMMState(state.z[later], copies, y)
+    return ADMMState(state.z[later], copies, y, directions=state.directions)
 
 
 def step(
@@ -181,29 +204,78 @@ def step(
             raise LocalFailure(i, solution.status)
         solutions.append(solution)
     mine = [solution.x[h.local] for solution, h in zip(solutions, held, strict=True)]
-    ahead = [relaxation * (xt - old) for xt, old in zip(mine, state.copies, strict=True)]
-    relaxed = [old + by for old, by in zip(state.copies, ahead, strict=True)]
-    proposals = [w * xt + y for w, xt, y in zip(W, relaxed, state.y, strict=True)]
-    holders = np.bincount(np.concatenate([h.shared for h in held]), minlength=len(weights))
-    z = neighbourhood.gather(Kind.PROPOSAL, proposals) / (holders * state.factor * weights)  # (15b)
-    copies = neighbourhood.scatter(Kind.AGREED, z)
-    y_next = tuple(y + w * (xt - z_i) for y, w, xt, z_i in zip(state.y, W, relaxed, copies, strict=True))  # (15c)
+    z, moved, residuals = _agree(mine, state, held, state.factor * weights, neighbourhood, relaxation)
     return Sweep(
-        ADMMState(z, copies, y_next, state.factor),
+        state,
+        ADMMState(z, moved.copies, moved.y, state.factor, state.directions),
         tuple(solutions),
-        tuple(xt - z_i for xt, z_i in zip(mine, copies, strict=True)),
+        tuple(xt - z_i for xt, z_i in zip(mine, moved.copies, strict=True)),
         state.factor * weights * (z - state.z),
-        tuple(np.sqrt(w) * by for w, by in zip(W, ahead, strict=True)),
+        residuals,
     )
 
 
-def mixed(states: Sequence[ADMMState], shares: Array) -> ADMMState:
-    """sum_j shares_j states_j of states with the same factor, `shares` of sum one: every agent mixes what it has."""
-    z = sum((a * state.z for a, state in zip(shares, states, strict=True)), np.zeros_like(states[0].z))
-    agents = range(len(states[0].y))
-    copies = tuple(np.sum([a * s.copies[i] for a, s in zip(shares, states, strict=True)], axis=0) for i in agents)
-    y = tuple(np.sum([a * s.y[i] for a, s in zip(shares, states, strict=True)], axis=0) for i in agents)
-    return ADMMState(z, copies, y, states[-1].factor)
+@dataclass(frozen=True, eq=False)
+class Images:
+    """What an iteration makes of K directions, while no bound becomes active or inactive.
+
+    Attributes
+    ----------
+    z
+        (Z, K).
+    directions
+        The copies and multipliers.
+    residuals
+        Of :class:`Sweep`: one (held, K) array an agent.
+    """
+
+    z: Array
+    directions: Directions
+    residuals: tuple[Array, ...]
+
+
+def images(
+    laws: Sequence[Array],
+    directions: Directions,
+    held: Sequence[Held],
+    weights: Array,
+    neighbourhood: Neighbourhood,
+    factor: float,
+    relaxation: float = 1.0,
+) -> Images:
+    """The derivative of :func:`step` in K directions, by the agents' laws (:meth:`Subproblem.law`)."""
+    solved = []
+    for law, h, copies, y in zip(laws, held, directions.copies, directions.y, strict=True):
+        solved.append(law @ (_times(factor * weights[h.shared], copies) - y))  # (15a)
+    return Images(*_agree(solved, directions, held, factor * weights, neighbourhood, relaxation))
+
+
+def _agree(
+    solved: Sequence[Array],
+    start: ADMMState | Directions,
+    held: Sequence[Held],
+    weights: Array,
+    neighbourhood: Neighbourhood,
+    relaxation: float,
+) -> tuple[Array, Directions, tuple[Array, ...]]:
+    """(15b) and (15c) of one state, or of as many as the arrays have columns; z, copies and y, and the residuals."""
+    one = isinstance(start, ADMMState)
+    up, down = (Kind.PROPOSAL, Kind.AGREED) if one else (Kind.RESPONSE, Kind.AGREED_RESPONSE)
+    W = [weights[h.shared] for h in held]
+    ahead = [relaxation * (xt - old) for xt, old in zip(solved, start.copies, strict=True)]
+    relaxed = [old + by for old, by in zip(start.copies, ahead, strict=True)]
+    proposals = [_times(w, xt) + y for w, xt, y in zip(W, relaxed, start.y, strict=True)]
+    holders = np.bincount(np.concatenate([h.shared for h in held]), minlength=len(weights))
+    z = _times(1.0 / (holders * weights), neighbourhood.gather(up, proposals))  # (15b)
+    copies = neighbourhood.scatter(down, z)
+    y_next = tuple(y + _times(w, xt - z_i) for y, w, xt, z_i in zip(start.y, W, relaxed, copies, strict=True))  # (15c)
+    residuals = tuple(_times(np.sqrt(w), by) for w, by in zip(W, ahead, strict=True))
+    return z, Directions(copies, y_next), residuals
+
+
+def _times(diagonal: Array, columns: Array) -> Array:
+    """diag(diagonal) times a vector, or times each column."""
+    return np.asarray((diagonal * columns.T).T)
 
 
 def largest(parts: Sequence[Array]) -> float:

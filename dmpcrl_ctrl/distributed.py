@@ -216,6 +216,10 @@ class _Agent:
         g[self.program.held.local] += linear
         return solver.solve(QP(penalised, g, qp.A, qp.b, qp.C, qp.lower, qp.upper))
 
+    def law(self, factor: float) -> Array | None:
+        """How the shared numbers follow their linear term, see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
+        return self.program.at(factor)[1].response(self.program.held.local)
+
     def plan(self, solution: QPSolution) -> Plan:
         """The plan in a solution."""
         variables = self.program.cut.full(solution.x, self.given)

@@ -12,7 +12,7 @@ import numpy as np
 
 from dmpcrl_ctrl import proxqp
 from dmpcrl_ctrl.active_set import ActiveSet, active_set, with_rows
-from dmpcrl_ctrl.arrays import Array, Matrix
+from dmpcrl_ctrl.arrays import Array, Index, Matrix
 from dmpcrl_ctrl.backends import Backend, failed
 from dmpcrl_ctrl.convexity import convex
 from dmpcrl_ctrl.errors import SolverError
@@ -116,6 +116,8 @@ class CheckedSolver:
         self._primary = _backend(self.backend)
         self._known: _Known | None = None
         self._last: ActiveSet | None = None
+        self._answered: ActiveSet | None = None
+        self._response: tuple[ActiveSet, Array] | None = None
         self._stale = False
         self._verdict: tuple[Array, bool] | None = None
 
@@ -128,6 +130,7 @@ class CheckedSolver:
             The parts of the program do not fit together.
         """
         require_shapes(qp)
+        self._answered = None
         # numbers out of all range overflow on the way; the check of the residuals sees what comes of it
         with np.errstate(all="ignore"):
             known = self._accepted(qp)
@@ -135,6 +138,22 @@ class CheckedSolver:
                 self.counts.refused += 1
                 return failed(qp, known)
             return known.scaling.original(self._solve(known.scaling.scaled(qp), known.sizes))
+
+    def response(self, at: Index) -> Array | None:
+        """(a, a): how the entries `at` of the last answer follow what is taken from g there, its active rows fixed.
+
+        The same array as long as the active rows are the same; `at` is to be the same as well. None where there is no
+        answer, or one whose active rows are not known.
+        """
+        if self._answered is None or self._known is None:
+            return None
+        if self._response is None or self._response[0] is not self._answered:
+            # with x = D x' and the cost times c: dx/dg = c D (dx'/dg') D
+            scaling = self._known.scaling
+            units = scaling.variables[at]
+            response = scaling.cost * units[:, None] * self._answered.response(at) * units
+            self._response = self._answered, response
+        return self._response[1]
 
     def _accepted(self, qp: QP) -> _Known | Status:
         """What is known of the program's matrices, or why it is refused."""
@@ -197,6 +216,7 @@ class CheckedSolver:
         if self._holds(qp, solution, sizes):
             self.counts.refactored += refactored
             self.counts.unchanged += not refactored
+            self._answered = self._last
             return solution
         return None
 
@@ -238,7 +258,7 @@ class CheckedSolver:
             candidate = active_set(qp, point)
             point = candidate.solve(qp, None if attempt else raw)
             if self._holds(qp, point, sizes):
-                self._last, self._stale = candidate, False
+                self._last, self._answered, self._stale = candidate, candidate, False
                 return replace(point, iterations=raw.iterations)
             off = off if attempt else kkt_residuals(qp, raw, sizes).worst
             if off > _NEARLY or not np.isfinite(point.x).all():

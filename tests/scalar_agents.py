@@ -29,7 +29,13 @@ class Scalar:
     w: float = 1.0
     low: float = -np.inf
     high: float = np.inf
+    x: float = np.nan
 
     def solve(self, linear: np.ndarray, factor: float) -> QPSolution:
         x = np.clip((self.h * self.c - linear) / (self.h + factor * self.w), self.low, self.high)
+        self.x = float(x[0])
         return QPSolution(np.asarray(x), NONE, NONE, NONE, Status.OPTIMAL)
+
+    def law(self, factor: float) -> np.ndarray | None:
+        """Zero at a bound."""
+        return np.array([[0.0 if self.x in (self.low, self.high) else 1.0 / (self.h + factor * self.w)]])

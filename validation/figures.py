@@ -116,7 +116,7 @@ def certificates(run: "Run", trace: "ControllerTrace") -> Picture | None:
     residual, width = largest_residuals(trace), bracket_widths(trace)
     if residual is None or width is None:
         return None
-    figure, axes = panel_row(["largest KKT residual", "width of the bracket, share of the value"], 2.4)
+    figure, axes = panel_row(["largest KKT residual, relative", "width of the bracket, share of the value"], 2.4)
     for ax, values, colour in zip(axes, (residual, width), (COLOURS[0], COLOURS[2]), strict=True):
         known = trace.due & np.isfinite(values)
         shown = np.maximum(values[known], ROUNDING)
@@ -124,8 +124,9 @@ def certificates(run: "Run", trace: "ControllerTrace") -> Picture | None:
         ax.set_xlabel("time [s]")
         ax.set_xlim(run.time[0], run.time[-1])
     caption = (
-        "How far plans and multipliers are from solving the network's problem, and how closely the optimal value is "
-        "known from them; both are computed by the agents, and `dmpcrl-ctrl verify` computes them again from the log. "
+        "How far plans and multipliers are from solving the network's problem, relative to the terms that have to "
+        "balance, and how closely the optimal value is known from them, relative to that value; both are computed by "
+        "the agents, and `dmpcrl-ctrl verify` computes them again from the log. "
         f"{ROUNDING:g} stands for that and anything less."
     )
     return to_picture(figure, f"certificates-{trace.name}", "Certificates", caption)

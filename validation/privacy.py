@@ -1,7 +1,8 @@
 """The law of privacy: agents tell each other shared trajectories and sums, never a model, a cost or a constraint.
 
 Who is told what: of a measured state and of a planned trajectory the components that couple, to those that they act on;
-proposals for a copy and what it costs its holder, back to the owner; scalars that are summed or averaged.
+proposals for a copy and what it costs its holder, back to the owner; how proposals and what is agreed would follow in a
+limited number of directions; scalars that are summed or averaged.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.channel import EVERYBODY, Kind, Message, Watched
 from dmpcrl_ctrl.errors import LawError, LawInapplicableError
 from dmpcrl_ctrl.model import LocalModel
@@ -19,9 +21,12 @@ from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.truth import solved, text
 
 LAW = "privacy"
-# the most numbers in one share of a sum: the memory of an acceleration, or the entries of a certificate
+# the most numbers in one share of a sum: the entries of a certificate
 _SCALARS = 32
-_TO_HOLDER = (Kind.STATE, Kind.AGREED, Kind.PLAN)
+_TO_HOLDER = (Kind.STATE, Kind.AGREED, Kind.AGREED_RESPONSE, Kind.PLAN)
+# one trajectory for each direction that the acceleration keeps; their inner products, and those with the residual
+_DIRECTIONS = ADMMOptions().memory
+_PRODUCTS = _DIRECTIONS * (_DIRECTIONS + 1)
 _WEIGHTS = ("Q", "R", "P", "Q_c")
 _MATRICES = ("A", "B", "E", "C", "G")
 _VECTORS = ("b", "f", "V0", "lower", "upper", "x_lb", "x_ub", "slack_weight", "slack_quadratic")
@@ -111,12 +116,14 @@ def _misdirected(problem: MPCProblem, told: Mapping[tuple[int, int], int], messa
     if message.kind not in Kind or sender not in agents:
         return f"a message of kind {message.kind!r} from agent {sender}, which is none"
     neighbours = (sender, receiver) in told or (receiver, sender) in told
-    if message.kind is Kind.SCALARS:
-        allowed, to_all = _SCALARS, receiver == EVERYBODY
+    if message.kind in (Kind.SCALARS, Kind.PRODUCTS):
+        allowed, to_all = _PRODUCTS if message.kind is Kind.PRODUCTS else _SCALARS, receiver == EVERYBODY
     else:
         there, back = told.get((sender, receiver), 0), told.get((receiver, sender), 0)
         components = there if message.kind in _TO_HOLDER else back
-        allowed, to_all = components * (1 if message.kind is Kind.STATE else problem.horizon + 1), False
+        trajectories = _DIRECTIONS if message.kind in (Kind.RESPONSE, Kind.AGREED_RESPONSE) else 1
+        stages = 1 if message.kind is Kind.STATE else problem.horizon + 1
+        allowed, to_all = components * stages * trajectories, False
     if not (neighbours or to_all):
         return f"{problem.names[sender]} sends {message.kind} to agent {receiver}, which is no neighbour"
     if message.values.size > allowed:

@@ -177,7 +177,8 @@ def _proved(controller: ControllerSummary) -> str:
     """How closely the optimal value is known."""
     parts, width = [], controller.bracket_width
     if width:
-        parts.append(f"value within {_short(width.median)} (median), {_short(width.max)} (largest)")
+        median, largest = _short(width.median), _short(width.max)
+        parts.append(f"value known to a relative {median} (median), {largest} (largest)")
     if controller.unbounded_samples:
         parts.append(f"not bounded above at {controller.unbounded_samples} samples")
     return ", ".join(parts)

@@ -164,7 +164,7 @@ def test_the_rate_limit_counts_from_the_applied_input() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda mpc: mpc.evaluate([1.0]), r"state has shape \(1,\), expected \(2\)"),
+        (lambda mpc: mpc.evaluate([1.0]), r"state has shape \(1,\), expected \(2,\)"),
         (lambda mpc: mpc.evaluate([1.0, np.nan]), r"state\[1\] is nan"),
         (lambda mpc: mpc.evaluate([1.0, 0.0], [0.0]), "action has shape"),
         (
@@ -237,3 +237,23 @@ def test_a_copied_state_steps_on() -> None:
 def test_too_few_rounds_of_averaging_are_warned_of() -> None:
     with pytest.warns(AveragingWarning, match="rounds"):
         DistributedMPC.for_plant(power_network(1), horizon=3, averaging_rounds=2)
+
+
+@pytest.mark.parametrize("block", [CentralizedMPC, DistributedMPC])
+def test_an_action_may_be_given_by_agent_as_an_evaluation_gives_it(block: Any) -> None:
+    mpc = block(pair(), 1.0)
+    v = mpc.evaluate([1.0, -2.0])
+    assert mpc.evaluate([1.0, -2.0], v.action).value == mpc.evaluate([1.0, -2.0], np.concatenate(v.action)).value
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ((0.1, 0.2, 0.3), r"action has shape \(3,\), expected \(2,\)"),
+        (([0.1],), "action has 1 arrays, expected one for each of 2 agents"),
+        (([0.1], [0.1, 0.2]), r"action of second has shape \(2,\), expected \(1,\)"),
+    ],
+)
+def test_an_action_that_does_not_fit_is_named(action: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        CentralizedMPC(pair(), 1.0).evaluate([1.0, -2.0], action)

@@ -87,3 +87,15 @@ def test_a_pinned_variable_has_a_multiplier_of_either_sign() -> None:
         start = QPSolution(np.array([2.0]), np.zeros(0), np.zeros(1), np.zeros(1), Status.OPTIMAL)
         point = active_set(program, start).solve(program, start)
         assert (point.lower_dual[0], point.upper_dual[0]) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
+def test_the_response_is_what_the_point_follows_a_push_by(matrix: type) -> None:
+    """x_1 and x_2 move together while x_1 - x_2 = 1 is held: 2 x_1 = 8 - mu + p_1 and mu = 1 - p_2."""
+    program = QP(
+        matrix(PROGRAM.H), PROGRAM.g, matrix(PROGRAM.A), PROGRAM.b, matrix(PROGRAM.C), PROGRAM.lower, PROGRAM.upper
+    )
+    rows = with_rows(program, np.array([], dtype=int), np.array([1]))
+    assert np.allclose(rows.response(np.array([0, 1, 2])), [[0.5, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]], atol=1e-14)
+    assert np.allclose(rows.response(np.array([2])), [[0.5]], atol=1e-14)
+    assert rows.response(np.array([], dtype=int)).shape == (0, 0)

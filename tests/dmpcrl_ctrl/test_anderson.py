@@ -1,84 +1,145 @@
-"""Anderson acceleration on affine maps, where it is GMRES, with inner products summed over agents."""
+"""What is learnt of ADMM's affine pieces: images are differences of iterations; where all are known, it ends."""
+
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
-from dmpcrl_ctrl.anderson import Residuals
+from dmpcrl_ctrl.admm import ADMMOptions, sweeps
+from dmpcrl_ctrl.anderson import Acceleration
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.consensus import Directions, Held, Sweep, cold_state, images, step
+from dmpcrl_ctrl.distributed import DistributedEvaluator
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
+from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
+from dmpcrl_ctrl.validation.strategies import mpc_problems
+from tests.scalar_agents import ALL_SHARE_ONE, Scalar, circle
 
-Array = np.ndarray
-
-
-def summed(scalars: Array) -> Array:
-    return np.asarray(scalars.sum(axis=0))
-
-
-def split(vector: Array) -> tuple[Array, ...]:
-    """Two agents share the vector."""
-    return vector[:2], vector[2:]
-
-
-def accelerated(M: Array, c: Array, count: int, capacity: int) -> list[Array]:
-    """Points of v <- M v + c, accelerated, from zero."""
-    v, residuals, images = np.zeros(len(c)), Residuals(capacity), list[Array]()
-    points = [v]
-    for _ in range(count):
-        image = M @ v + c
-        residuals = residuals.with_newest(split(image - v), summed)
-        images = [*images, image][-capacity:]
-        v = np.tensordot(residuals.mixture(), images, axes=1)
-        points.append(v)
-    return points
+Case = tuple[MPCProblem, tuple[AgentData, ...]]
+# h = 1, 2, 5 about 0, 1, 5: their sum is least at 27 / 8
+AGENTS = [Scalar(1.0, 0.0), Scalar(2.0, 1.0), Scalar(5.0, 5.0)]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_an_affine_map_of_five_dimensions_is_solved_in_six_iterations(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    M, c = 0.4 * rng.normal(size=(5, 5)), rng.normal(size=5)
-    points = accelerated(M, c, 7, 8)
-    assert np.allclose(points[6], np.linalg.solve(np.eye(5) - M, c), atol=1e-6 * np.abs(points[6]).max())
+def first_sweep(agents: list[Scalar]) -> Sweep:
+    return step(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1))
 
 
-def test_the_mixture_is_the_least_squares_solution() -> None:
-    rng = np.random.default_rng(3)
-    vectors = [10.0**-k * rng.normal(size=7) for k in range(4)]
-    residuals = Residuals(4)
-    for vector in vectors:
-        residuals = residuals.with_newest(split(vector), summed)
-    shares = residuals.mixture()
-    # min |r_K + sum_j theta_j (r_j - r_K)|, without a constraint
-    differences = np.stack([vector - vectors[-1] for vector in vectors[:-1]], axis=1)
-    theta = np.linalg.lstsq(differences, -vectors[-1])[0]
-    assert np.allclose(shares, [*theta, 1.0 - theta.sum()], rtol=1e-6)
-    assert shares.sum() == pytest.approx(1.0)
+def acceleration(capacity: int) -> Acceleration:
+    return Acceleration(capacity, 1.0, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE))
 
 
-def test_the_oldest_is_forgotten_and_inner_products_stay_right() -> None:
-    rng = np.random.default_rng(0)
-    vectors, residuals = list(rng.normal(size=(6, 5))), Residuals(3)
-    for vector in vectors:
-        residuals = residuals.with_newest(split(vector), summed)
-    kept = np.stack(vectors[-3:])
-    assert np.allclose(residuals.gram, kept @ kept.T)
-    assert residuals.size == pytest.approx(np.linalg.norm(vectors[-1]))
+@pytest.mark.parametrize("relaxation", [1.0, 1.7])
+def test_images_are_differences_of_iterations(relaxation: float) -> None:
+    """Two starts that lie a direction apart lead to two ends that lie its image apart, bounds or not."""
+    problem, data = random_problem(Blueprint(((2, 1), (3, 2), (1, 1)), ((0, 1), (1, 2)), 4, frozenset({"scales"}), 5))
+    evaluator = DistributedEvaluator(problem)
+    agents, weights, neighbourhood = evaluator._agents(data, None), evaluator.weights, evaluator._neighbourhood
+    held: list[Held] = [agent.program.held for agent in agents]
+    state = list(islice(evaluator.iterates(data), 12))[-1].memory
+    assert state is not None
+    state, rng = replace(state, factor=1.0), np.random.default_rng(0)
+    size = 1e-7 * np.abs(state.z).max()
+    shapes = [(len(h.shared), 3) for h in held]
+    y_ways = (rng.normal(size=shape) * weights[h.shared][:, None] for h, shape in zip(held, shapes, strict=True))
+    ways = Directions(tuple(rng.normal(size=shape) for shape in shapes), tuple(y_ways))
+    before = step(agents, held, weights, neighbourhood, state, relaxation)
+    laws = [agent.law(1.0) for agent in agents]
+    assert all(law is not None for law in laws)
+    known = [law for law in laws if law is not None]
+    found = images(known, ways, held, weights, neighbourhood, 1.0, relaxation)
+    for k in range(3):
+        copies = tuple(c + size * D[:, k] for c, D in zip(state.copies, ways.copies, strict=True))
+        y = tuple(v + size * Y[:, k] for v, Y in zip(state.y, ways.y, strict=True))
+        after = step(agents, held, weights, neighbourhood, replace(state, copies=copies, y=y), relaxation)
+        pairs: list[tuple[Array, Array, Array]] = [(before.state.z, after.state.z, found.z[:, k])]
+        for i in range(len(agents)):
+            pairs.append((before.state.y[i], after.state.y[i], found.directions.y[i][:, k]))
+            pairs.append((before.state.copies[i], after.state.copies[i], found.directions.copies[i][:, k]))
+            pairs.append((before.residuals[i], after.residuals[i], found.residuals[i][:, k]))
+        for old, new, image in pairs:
+            scale = np.abs(image).max(initial=1e-6)
+            assert np.abs((new - old) / size - image).max(initial=0.0) <= 1e-5 * scale
 
 
-def test_only_as_many_scalars_are_summed_as_residuals_are_kept() -> None:
-    shapes = []
-
-    def noted(scalars: Array) -> Array:
-        shapes.append(scalars.shape)
-        return summed(scalars)
-
-    residuals = Residuals(3)
-    for vector in np.random.default_rng(1).normal(size=(5, 5)):
-        residuals = residuals.with_newest(split(vector), noted)
-    assert shapes == [(2, 1), (2, 2), (2, 3), (2, 3), (2, 3)]
+def test_a_map_of_three_dimensions_is_solved_in_five_iterations() -> None:
+    options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
+    found = sweeps(AGENTS, ALL_SHARE_ONE, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    last = list(islice(found, 5))[-1]
+    assert last.state.z == pytest.approx([27.0 / 8.0], abs=1e-12)
+    # y = -f'(z)
+    assert [float(y[0]) for y in last.state.y] == pytest.approx([-27 / 8, -2 * 19 / 8, 5 * 13 / 8], abs=1e-10)
 
 
-def test_equal_residuals_and_a_fixed_point_give_finite_shares() -> None:
-    residuals = Residuals(3)
-    for vector in (np.ones(4), np.ones(4)):
-        residuals = residuals.with_newest(split(vector), summed)
-    assert np.isfinite(residuals.mixture()).all()
-    assert residuals.mixture().sum() == pytest.approx(1.0)
-    assert residuals.with_newest(split(np.zeros(4)), summed).mixture().tolist() == [0.0, 0.0, 1.0]
+def test_what_one_sample_has_learnt_solves_the_next_in_two_iterations() -> None:
+    options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
+    first = sweeps(AGENTS, ALL_SHARE_ONE, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    learnt = list(islice(first, 6))[-1].state.directions
+    assert learnt is not None
+    moved, cold = [Scalar(1.0, 8.0), Scalar(2.0, -1.0), Scalar(5.0, 2.0)], cold_state(ALL_SHARE_ONE, 1)
+    for directions, reached in ((learnt, True), (None, False)):
+        start = replace(cold, directions=directions)
+        last = list(islice(sweeps(moved, ALL_SHARE_ONE, np.ones(1), neighbourhood, start, options), 2))[-1]
+        assert (abs(float(last.state.z[0]) - 2.0) < 1e-9) is reached
+
+
+def test_the_mixture_leaves_the_least_residual() -> None:
+    sweep = first_sweep(AGENTS)
+    laws = [agent.law(1.0) for agent in AGENTS]
+    ahead, start = acceleration(8).after(sweep, laws)
+    assert ahead.known is not None
+    R, r = np.vstack(ahead.known.residuals), np.concatenate(sweep.residuals)
+    g = np.linalg.lstsq(R, -r)[0]
+    assert start.z == pytest.approx(sweep.state.z + ahead.known.z @ g, rel=1e-9)
+
+
+def test_directions_are_orthonormal_and_the_oldest_are_forgotten() -> None:
+    options, neighbourhood = ADMMOptions(acceleration=2, balance_at=()), circle(ALL_SHARE_ONE)
+    found = sweeps(AGENTS, ALL_SHARE_ONE, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    taken = [sweep.state.directions for sweep in islice(found, 5)]
+    assert taken[0] is None
+    counts = []
+    for directions in taken[1:]:
+        assert directions is not None
+        stacked = np.vstack([*directions.copies, *directions.y])
+        counts.append(stacked.shape[1])
+        assert np.abs(np.diag(stacked.T @ stacked) - 1.0).max() < 1e-12
+        assert np.abs(stacked.T @ stacked - np.eye(counts[-1])).max() < 1e-9
+    assert counts == [1, 2, 2, 2]
+
+
+def test_without_a_law_the_plain_successor_is_taken() -> None:
+    sweep = first_sweep(AGENTS)
+    ahead, start = acceleration(8).after(sweep, [AGENTS[0].law(1.0), None, AGENTS[2].law(1.0)])
+    assert start is sweep.state
+    assert ahead.known is None
+    assert acceleration(0).after(sweep, [agent.law(1.0) for agent in AGENTS])[1] is sweep.state
+
+
+def test_images_are_made_anew_where_a_law_has_changed_or_is_doubted() -> None:
+    sweep = first_sweep(AGENTS)
+    laws = [agent.law(1.0) for agent in AGENTS]
+    ahead, start = acceleration(8).after(sweep, laws)
+    again = step(AGENTS, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), start)
+    kept, _ = ahead.after(again, laws)
+    assert kept.known is not None and ahead.known is not None
+    assert kept.known.z[:, 0] == ahead.known.z[:, 0]
+    stiff = [np.array([[0.25]]), *laws[1:]]
+    anew, _ = ahead.after(again, stiff)
+    assert anew.known is not None
+    assert anew.known.z[0, 0] != ahead.known.z[0, 0]
+    assert ahead.doubted().known is None
+
+
+@given(mpc_problems(min_agents=2, max_agents=5, features=["soft_bounds", "input_bounds", "scales", "disturbances"]))
+@settings(max_examples=30)
+def test_thirty_iterations_get_closer_with_it_than_without(case: Case) -> None:
+    """Unless both are there: residuals in the norm in which ADMM never grows."""
+    problem, data = case
+    sizes = []
+    for memory in (0, None):
+        evaluator = DistributedEvaluator(problem, ADMMOptions(acceleration=memory, balance_at=()))
+        last = list(islice(evaluator.iterates(data), 30))[-1]
+        sizes.append(max(last.primal_residuals[-1], last.dual_residuals[-1] / (1.0 + evaluator.weights.max(initial=0))))
+    assert sizes[1] <= max(sizes[0], 1e-8)

@@ -54,11 +54,12 @@ def test_the_waits_grow_and_the_changes_end() -> None:
 def test_the_factor_follows_the_ratio_of_gaps_to_moves(gap: float, moved: float, factor: float) -> None:
     held = ALL_SHARE_ONE[:1]
     state = ADMMState(np.ones(1), (np.ones(1),), (np.zeros(1),))
-    sweep = Sweep(state, (), (np.array([gap]),), np.array([3.0 * moved]), ())
+    sweep = Sweep(state, state, (), (np.array([gap]),), np.array([3.0 * moved]), ())
     assert balanced_factor(sweep, held, np.array([3.0]), circle(held), 1e-9) == factor
 
 
 def test_what_has_converged_is_left_alone() -> None:
     held = ALL_SHARE_ONE[:1]
-    sweep = Sweep(ADMMState(np.ones(1), (np.ones(1),), (np.zeros(1),)), (), (np.array([1e-11]),), np.zeros(1), ())
+    state = ADMMState(np.ones(1), (np.ones(1),), (np.zeros(1),))
+    sweep = Sweep(state, state, (), (np.array([1e-11]),), np.zeros(1), ())
     assert balanced_factor(sweep, held, np.ones(1), circle(held), 1e-9) == 1.0

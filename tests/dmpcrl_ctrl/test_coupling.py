@@ -69,7 +69,7 @@ def test_rows_are_appended_beside_those_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m: with_bound(m, [1.0]), r"own has shape \(1,\), expected \(2\)"),
+        (lambda m: with_bound(m, [1.0]), r"own has shape \(1,\), expected \(2,\)"),
         (lambda m: with_bound(m, [1.0, 1.0], lower=1.0, upper=0.0), "lower = 1 exceeds upper = 0"),
         (lambda m: with_cost(m, [1.0, 1.0], weight=-1.0), "Q_c must be positive semidefinite"),
         (lambda m: with_cost(replace(m, G_ij={}), [1.0, np.nan], weight=1.0), r"own\[1\] is nan"),

@@ -323,3 +323,21 @@ def test_where_every_solver_fails_a_feasible_program_is_not_called_infeasible(mo
     monkeypatch.setattr(module, "_backend", lambda name: Liar(Status.PRIMAL_INFEASIBLE, np.nan))
     solution = CheckedSolver("liar").solve(SOLVED["at its bound"][0])
     assert solution.status is Status.SOLVER_FAILED
+
+
+def test_the_response_of_an_answer_is_its_derivative_in_any_units() -> None:
+    """Two variables, one at its bound, in units of 1e-4 and 1e3: the free one follows by 1 / h."""
+    units = np.array([1e-4, 1e3])
+    H, A, C = np.diag([4.0, 8.0]) / np.outer(units, units), np.zeros((0, 2)), np.diag(1.0 / units)
+    solver, at = CheckedSolver(), np.array([0, 1])
+    assert solver.response(at) is None
+    g = np.array([-8.0, -80.0]) / units
+    found = solver.solve(QP(H, g, A, np.zeros(0), C, np.full(2, -5.0), np.full(2, 5.0)))
+    assert found.x / units == pytest.approx([2.0, 5.0])
+    response = solver.response(at)
+    assert response is not None
+    assert response == pytest.approx(np.diag([units[0] ** 2 / 4.0, 0.0]), rel=1e-9, abs=1e-18)
+    assert solver.solve(QP(H, 1.01 * g, A, np.zeros(0), C, np.full(2, -5.0), np.full(2, 5.0))).status is Status.OPTIMAL
+    assert solver.response(at) is response
+    assert solver.solve(QP(H, g, A, np.zeros(0), C, np.full(2, 5.0), np.full(2, -5.0))).status is not Status.OPTIMAL
+    assert solver.response(at) is None

@@ -169,7 +169,7 @@ def test_a_failure_on_the_way_names_plant_state_agent_and_time() -> None:
         ({"input_limits": {"wind": (-1, 1)}}, "cart: input_limits: signal 'wind' does not exist; there are force"),
         ({"state_limits": {"p": (1, -1)}}, "cart: state_limits of 'p' must be a pair"),
         ({"rate_limits": {"force": -1}}, "cart: rate_limits of 'force' must be positive"),
-        ({"initial_state": [1.0]}, r"cart: initial_state has shape \(1,\), expected \(2\)"),
+        ({"initial_state": [1.0]}, r"cart: initial_state has shape \(1,\), expected \(2,\)"),
         ({"initial_state": [1.0, np.nan]}, r"cart: initial_state\[1\] is nan"),
         ({"Q": np.eye(3)}, r"cart: Q has shape \(3, 3\), expected \(2, 2\)"),
         ({"setpoint_gain": np.eye(2)}, r"cart: setpoint_gain has shape \(2, 2\), expected \(3, 1\)"),

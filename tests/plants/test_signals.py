@@ -41,7 +41,7 @@ def test_what_has_no_limit_is_free() -> None:
 @pytest.mark.parametrize(
     ("read", "value", "message"),
     [
-        (vector, [1.0], r"x has shape \(1,\), expected \(2\) \(for dtheta_1, domega_1\)"),
+        (vector, [1.0], r"x has shape \(1,\), expected \(2,\) \(for dtheta_1, domega_1\)"),
         (vector, [1.0, np.nan], r"x\[1\] is nan"),
         (vector, {"dtheta1": 1.0}, "x: signal 'dtheta1' does not exist; did you mean 'dtheta_1'"),
         (weight, np.eye(3), r"x has shape \(3, 3\), expected \(2, 2\)"),

@@ -25,6 +25,7 @@ from dmpcrl_ctrl.validation.convergence import (
     iterations_to,
     policy_cases,
     power_example,
+    power_loop,
     warm_convergence,
 )
 from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
@@ -54,12 +55,12 @@ def test_fifty_iterations_from_a_cold_start_earn_the_gradient(name: str, count: 
 
 
 @pytest.mark.parametrize("count", SHARE)
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in SMALL])
-def test_thirty_iterations_do_in_half_of_the_states(name: str, count: int) -> None:
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_thirty_iterations_do_in_most_of_the_states(name: str, count: int) -> None:
     example = EXAMPLES[name](count, 0)
-    for cases in (policy_cases(example), action_cases(example, 1)):
+    for cases in (policy_cases(example), action_cases(example, 1, SMALL.get(name, 0.05))):
         errors, _ = convergence(example.problem, cases, None, 30)
-        assert np.mean(errors[:, -1] < 1e-6) >= 0.5
+        assert np.mean(errors[:, -1] < 1e-6) >= 0.85
 
 
 def test_the_published_scheme_is_far_from_that() -> None:
@@ -69,10 +70,12 @@ def test_the_published_scheme_is_far_from_that() -> None:
     assert np.median(published[:, -1]) > 1e-3
 
 
-def test_warm_along_the_chains_loop_twenty_iterations_do() -> None:
-    loop = chain_loop(0)
-    for cases in (policy_cases(loop)[:40], action_cases(loop, 1)[:40]):
-        errors = warm_convergence(loop.problem, cases, None, 20, kept=20)
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 5))])
+@pytest.mark.parametrize("loop", [chain_loop, power_loop])
+def test_warm_along_a_closed_loop_twenty_iterations_do(loop: Callable[[int], Example], seed: int) -> None:
+    example = loop(seed)
+    for cases in (policy_cases(example), action_cases(example, 1)):
+        errors = warm_convergence(example.problem, cases, None, 20, kept=20)
         assert np.mean(errors[:, -1] < 1e-5) >= 0.9
 
 

@@ -119,7 +119,7 @@ def test_certificates_are_one_row() -> None:
     proved = controller(residual=Spread(1e-12, 1e-10, 2.5e-9), bracket_width=Spread(3e-13, 1e-12, 4e-11))
     [row] = [row for row in table(summary(proved)) if row.label == "certificates"]
     assert row.value == "KKT residual up to 2.50e-09"
-    assert row.remark == "value within 3.00e-13 (median), 4.00e-11 (largest)"
+    assert row.remark == "value known to a relative 3.00e-13 (median), 4.00e-11 (largest)"
     [row] = [row for row in table(summary(controller(residual=Spread(0.0, 0.0, 1.0), unbounded_samples=3))) if
              row.label == "certificates"]  # fmt: skip
     assert row.remark == "not bounded above at 3 samples"
