@@ -1,7 +1,7 @@
 """Consensus ADMM from start to end: iterations, made faster where that is asked for, until they are done.
 
 The iteration itself is in :mod:`dmpcrl_ctrl.consensus`. Where it is accelerated, the next start lies further ahead
-(:mod:`dmpcrl_ctrl.anderson`). One that leaves more to go than the one before is given up for the plain successor: so what
+(:mod:`dmpcrl_ctrl.anderson`). One that leaves more to go than the one before is given up for the plain successor: what
 converges without acceleration converges with it.
 """
 
