@@ -3,6 +3,7 @@
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.controllers.block import Block, Field
 from dmpcrl_ctrl.controllers.distributed_mpc import DistributedMPC
+from dmpcrl_ctrl.controllers.learning import LearningMPC
 from dmpcrl_ctrl.controllers.lqr import LQR
 from dmpcrl_ctrl.controllers.mpc import CentralizedMPC
 from dmpcrl_ctrl.controllers.observer import Observer
@@ -17,6 +18,7 @@ __all__ = [
     "CentralizedMPC",
     "DistributedMPC",
     "Field",
+    "LearningMPC",
     "LocalModel",
     "MPCProblem",
     "Observer",

@@ -4,6 +4,7 @@ At each sample the block solves V for what it measured and sends out u(0). Where
 plan, shifted by one stage for every sample since; when that is used up it holds the input; and it says so.
 """
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -169,6 +170,19 @@ class MPC:
         proved = certificate_fields(len(self.problem.models)) if self.certify else ()
         return mpc_fields(self.problem) + known + proved
 
+    def with_problem(self, problem: MPCProblem) -> Self:
+        """A copy of this controller with other numbers in its models.
+
+        Raises
+        ------
+        ModelError
+            The problem differs in more than its numbers.
+        """
+        other = copy.copy(self)
+        other._own = self._own.with_problem(problem)
+        other.problem = problem
+        return other
+
     def init(self, seed: int) -> MPCState:
         """A state with workspaces of its own; nothing in it is random."""
         return MPCState(self._evaluator(), None)
@@ -177,9 +191,18 @@ class MPC:
         self, state: MPCState, tick: int, measurement: Array, applied: Array, cost: Array
     ) -> tuple[MPCState, Array, dict[str, Any]]:
         """Solve for what was measured; `applied` is the input that the plant took over the last sample."""
-        # an output that is still on its way is what the next one follows
-        before = state.sent if self.delay and state.sent is not None else applied
-        data = self.signals.data(self.problem, measurement, before)
+        before = self.followed(state, applied)
+        after, output, record, _ = self.solve(state, self.signals.data(self.problem, measurement, before), before)
+        return after, output, record
+
+    def followed(self, state: MPCState, applied: Array) -> Array:
+        """(m,): what the next input follows: the one applied, or the one that is still on its way."""
+        return state.sent if self.delay and state.sent is not None else applied
+
+    def solve(
+        self, state: MPCState, data: Sequence[AgentData], before: Array
+    ) -> tuple[MPCState, Array, dict[str, Any], Evaluation]:
+        """The step for what the agents know; besides what a step returns, the evaluation of V behind it."""
         start = time.perf_counter()
         evaluation = state.evaluator.evaluate(data, memory=state.memory)
         elapsed = time.perf_counter() - start
@@ -197,7 +220,7 @@ class MPC:
         if self.certify and evaluation.status.ok:
             record |= certificate_record(evaluation.certificate, self._agreed(evaluation.certificate))
         self._compare(state, data, evaluation, record)
-        return replace(after, sent=output), output, record
+        return replace(after, sent=output), output, record, evaluation
 
     def evaluate(
         self,

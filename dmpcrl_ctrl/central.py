@@ -1,7 +1,9 @@
 """The centralised evaluator: one program for the whole network, put together from the same local programs."""
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from scipy import sparse
@@ -16,7 +18,7 @@ from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP, substitution
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.status import Status
-from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_agent
+from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_agent, same_structure
 
 
 class CentralEvaluator:
@@ -35,9 +37,26 @@ class CentralEvaluator:
     """
 
     def __init__(self, problem: MPCProblem, solver: str = "piqp") -> None:
+        self._solvers = {given: CheckedSolver(solver) for given in (False, True)}
+        self.components = coupling_components(problem)
+        self._take(problem)
+
+    def with_problem(self, problem: MPCProblem) -> Self:
+        """An evaluator of the same network with other numbers in its models, with the workspaces of this one.
+
+        Raises
+        ------
+        ModelError
+            The problem differs in more than its numbers.
+        """
+        same_structure(self.problem, problem)
+        other = copy.copy(self)
+        other._take(problem)
+        return other
+
+    def _take(self, problem: MPCProblem) -> None:
         self.problem = problem
         self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
-        self.components = coupling_components(problem)
         self._positions, self._size = _network_positions(self.horizons)
         self._matrices = self._assemble()
         self._first = np.concatenate([p[h.layout.u[0]] for p, h in zip(self._positions, self.horizons, strict=True)])
@@ -49,7 +68,10 @@ class CentralEvaluator:
             False: substitution(*self._matrices, none, np.arange(starts[-1])),
             True: substitution(*self._matrices, self._first, np.concatenate(kept)),
         }
-        self._solvers = {given: CheckedSolver(solver) for given in (False, True)}
+
+    def agreed(self, shares: Array) -> Array:
+        """(M,): the sum, which who computes for all knows."""
+        return np.full(len(shares), shares.sum())
 
     def evaluate(
         self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None
@@ -115,8 +137,8 @@ def _network_positions(horizons: Sequence[Horizon]) -> tuple[list[Index], int]:
     for i, horizon in enumerate(horizons):
         layout = horizon.layout
         places = [np.arange(starts[i], starts[i + 1])]
-        for copy in layout.copies:
-            owner = horizons[copy.owner].layout
-            places.append((starts[copy.owner] + owner.x[: copy.last_stage, copy.columns]).ravel())
+        for held in layout.copies:
+            owner = horizons[held.owner].layout
+            places.append((starts[held.owner] + owner.x[: held.last_stage, held.columns]).ravel())
         positions.append(np.concatenate(places))
     return positions, int(starts[-1])

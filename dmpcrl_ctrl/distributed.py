@@ -1,7 +1,9 @@
 """The distributed evaluator: a program an agent, made to agree by ADMM; values agreed by averaging."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP, QPSolution, Substitution, substitution
 from dmpcrl_ctrl.solver import CheckedSolver, require_installed
 from dmpcrl_ctrl.status import Status
-from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_agent
+from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_agent, same_structure
 
 _DIGITS, _AGREED, _ROUNDS = 1e-6, 1e-3, 1000
 
@@ -81,6 +83,34 @@ class DistributedEvaluator:
         require_installed(solver)
         self._solver, self._transport = solver, transport
         self._programs: dict[bool, list[_LocalProgram]] = {}
+
+    def with_problem(self, problem: MPCProblem) -> Self:
+        """An evaluator of the same network with other numbers in its models, with the workspaces of this one.
+
+        The penalty stays what it was: learning moves models by little from one update to the next.
+
+        Raises
+        ------
+        ModelError
+            The problem differs in more than its numbers.
+        """
+        same_structure(self.problem, problem)
+        other = copy.copy(self)
+        other.problem = problem
+        other.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
+        other._programs = {}
+        for q, programs in self._programs.items():
+            parts = zip(other.horizons, self.held, programs, strict=True)
+            fresh = [
+                _local_program(horizon, h, self.weights[h.shared], q, self._solver).taking(old.solvers)
+                for horizon, h, old in parts
+            ]
+            other._programs[q] = fresh
+        return other
+
+    def agreed(self, shares: Array) -> Array:
+        """(M,): each agent's belief of the sum of the shares, after averaging."""
+        return self.averaging.average(len(shares) * shares, self.rounds, self._transport)
 
     def evaluate(
         self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None
@@ -151,7 +181,7 @@ class DistributedEvaluator:
             -1,
             float(values.sum()),
             values,
-            self.averaging.average(len(values) * values, self.rounds, self._transport),
+            self.agreed(values),
             tuple(plan.u[0] for plan in plans),
             plans,
             duals,
@@ -181,13 +211,22 @@ class _LocalProgram:
     backend: str
     solvers: dict[float, tuple[Array, CheckedSolver]] = field(default_factory=dict)
 
+    def taking(self, solvers: Mapping[float, tuple[Array, CheckedSolver]]) -> "_LocalProgram":
+        """This program, with the solvers of one that differs in its numbers: they see that matrices have moved."""
+        for factor, (_, solver) in solvers.items():
+            self.solvers[factor] = self._penalised(factor), solver
+        return self
+
     def at(self, factor: float) -> tuple[Array, CheckedSolver]:
         """H + factor E'W E, and the solver that knows it."""
         if factor not in self.solvers:
-            penalised = self.cut.H.copy()
-            penalised[self.held.local, self.held.local] += factor * self.weights
-            self.solvers[factor] = penalised, CheckedSolver(self.backend)
+            self.solvers[factor] = self._penalised(factor), CheckedSolver(self.backend)
         return self.solvers[factor]
+
+    def _penalised(self, factor: float) -> Array:
+        penalised = self.cut.H.copy()
+        penalised[self.held.local, self.held.local] += factor * self.weights
+        return penalised
 
 
 def _local_program(horizon: Horizon, held: Held, weights: Array, action: bool, backend: str) -> _LocalProgram:

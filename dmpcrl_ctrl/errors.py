@@ -53,6 +53,10 @@ class ExperimentError(DmpcrlError, ValueError):
     """An experiment file cannot be understood."""
 
 
+class LearningError(DmpcrlError, ValueError):
+    """Learning is set up in a way that cannot work, or parameters do not belong to this network."""
+
+
 class LawError(DmpcrlError, AssertionError):
     """A controller breaks a law; the message names the law, the state, what was expected and what was found."""
 

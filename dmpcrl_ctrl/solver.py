@@ -6,6 +6,7 @@ is polished on its active rows and measured. Where it falls short the next attem
 backend, warm, then cold; the other backends. What is left is settled by a linear program.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,6 +37,7 @@ _VIOLATED = 2e-7
 _FALLBACKS = ("piqp", "daqp", "proxqp")
 # how often active rows are looked for, starting from an answer whose residuals are below
 _ATTEMPTS, _NEARLY = 6, 1e-2
+_CONFLICTING = 8
 
 
 @dataclass
@@ -258,15 +260,56 @@ class CheckedSolver:
             candidate = active_set(qp, point)
             point = candidate.solve(qp, None if attempt else raw)
             if self._holds(qp, point, sizes):
-                self._last, self._answered, self._stale = candidate, candidate, False
-                return replace(point, iterations=raw.iterations)
+                return self._kept(candidate, point, raw)
             off = off if attempt else kkt_residuals(qp, raw, sizes).worst
             if off > _NEARLY or not np.isfinite(point.x).all():
                 break
+        else:
+            found = self._reconciled(qp, candidate, point, sizes)
+            if found is not None:
+                return self._kept(*found, raw)
         return replace(raw, status=Status.OPTIMAL) if off <= self.tolerance else None
+
+    def _kept(self, rows: ActiveSet, point: QPSolution, raw: QPSolution) -> QPSolution:
+        self._last, self._answered, self._stale = rows, rows, False
+        return replace(point, iterations=raw.iterations)
+
+    def _reconciled(
+        self, qp: QP, rows: ActiveSet, point: QPSolution, sizes: Magnitudes
+    ) -> tuple[ActiveSet, QPSolution] | None:
+        """A point with fewer active rows, where those at hand contradict each other; None where there is none.
+
+        A state that nothing can move any more may lie next to its soft bound, nearer than a solver sees. Then the bound
+        and its slack both look active, and cannot both be met. Of the rows that are not met, one after the other is let
+        go for which most is gained.
+        """
+        worst = kkt_residuals(qp, point, sizes).worst
+        while True:
+            best = None
+            for fewer in _without_one(qp, rows, point):
+                tried = fewer.solve(qp)
+                off = kkt_residuals(qp, tried, sizes).worst
+                if off < worst:
+                    best, worst = (fewer, tried), off
+            if best is None:
+                return None
+            rows, point = best
+            if worst <= self.tolerance:
+                return best
 
     def _holds(self, qp: QP, solution: QPSolution, sizes: Magnitudes) -> bool:
         return kkt_residuals(qp, solution, sizes).worst <= self.tolerance
+
+
+def _without_one(qp: QP, rows: ActiveSet, point: QPSolution) -> Iterator[ActiveSet]:
+    """The active rows without one of those that the point does not meet, for the few that it misses most."""
+    values, low = qp.C @ point.x, len(rows.at_lower)
+    missed = np.abs(values[rows.at_lower] - qp.lower[rows.at_lower])
+    missed = np.concatenate([missed, np.abs(values[rows.at_upper] - qp.upper[rows.at_upper])])
+    for k in np.argsort(-missed)[:_CONFLICTING]:
+        if missed[k] > 0.0:
+            at_lower = np.delete(rows.at_lower, k) if k < low else rows.at_lower
+            yield with_rows(qp, at_lower, np.delete(rows.at_upper, k - low) if k >= low else rows.at_upper)
 
 
 def require_installed(name: str) -> None:

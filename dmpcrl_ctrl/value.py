@@ -7,7 +7,7 @@ Q(s, a) = the same with u_i(0) = a_i given and its bounds gone
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.certificate import Certificate, certify
-from dmpcrl_ctrl.errors import EvaluationError
+from dmpcrl_ctrl.errors import EvaluationError, ModelError
 from dmpcrl_ctrl.gradient import Gradient, gradients
-from dmpcrl_ctrl.lagrangian import AgentPoint, agent_points
+from dmpcrl_ctrl.lagrangian import AgentPoint, agent_points, plan_costs
 from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
@@ -115,11 +115,17 @@ class Evaluation:
         question = self._asked("certificate")
         return certify(self._points(question), question.components, question.action is not None)
 
-    def at_policy(self) -> "Evaluation":
+    def at_policy(self, data: Sequence[AgentData] | None = None) -> "Evaluation":
         """This evaluation of V(s) as one of Q(s, pi(s)), which has the same value.
 
         V's multipliers, without those of the bounds on u(0), satisfy the optimality conditions of Q. At a kink, where Q
         has many multipliers, they are the ones that belong to V.
+
+        Parameters
+        ----------
+        data
+            Where V was evaluated with another cost of u(0), to explore: what the agents knew without it. In Q u(0) is
+            given, so that its cost moves no multiplier.
 
         Raises
         ------
@@ -129,10 +135,18 @@ class Evaluation:
         question = self._asked("value of Q")
         if question.action is not None:
             raise EvaluationError("at_policy takes an evaluation of V, this one is of Q: an action was given")
+        duals = tuple(own.without_first_input() for own in self.duals)
+        if data is None:
+            return replace(self, duals=duals, question=replace(question, action=self.action))
+        values = plan_costs(agent_points(question.problem, data, self.plans, duals))
+        asked = replace(question, data=tuple(data), action=self.action)
         return replace(
             self,
-            duals=tuple(own.without_first_input() for own in self.duals),
-            question=replace(question, action=self.action),
+            value=float(values.sum()),
+            local_values=values,
+            agreed_values=np.full(len(data), np.nan),
+            duals=duals,
+            question=asked,
         )
 
     def _asked(self, what: str) -> Question:
@@ -163,6 +177,29 @@ class Evaluator(Protocol):
     def shifted(self, memory: ADMMState | None) -> ADMMState | None:
         """The memory one sample on."""
         ...
+
+    def agreed(self, shares: Array) -> Array:
+        """(M,): each agent's belief of the sum of shares (M,)."""
+        ...
+
+    def with_problem(self, problem: MPCProblem) -> Self:
+        """An evaluator of the same network with other numbers in its models, with the workspaces of this one."""
+        ...
+
+
+def same_structure(before: MPCProblem, after: MPCProblem) -> None:
+    """ModelError where a problem differs from another in more than its numbers, or shares other components."""
+    if (before.horizon, before.names) != (after.horizon, after.names):
+        raise ModelError("a problem with other models keeps its horizon and its agents")
+    for name, old, new in zip(before.names, before.models, after.models, strict=True):
+        for j in {*old.neighbours, *new.neighbours}:
+            if old.coupled_columns(j) != new.coupled_columns(j):
+                raise ModelError(
+                    f"{name}: the components of {before.names[j]} that couple were {old.coupled_columns(j)}, now they "
+                    f"are {new.coupled_columns(j)}; declare what may become zero or nonzero: declared={{{j}: (...)}}"
+                )
+        if (old.n, old.m, old.d, len(old.lower)) != (new.n, new.m, new.d, len(new.lower)):
+            raise ModelError(f"{name}: other models keep the numbers of states, inputs, disturbances and bounded rows")
 
 
 def agent_data(

@@ -341,3 +341,15 @@ def test_the_response_of_an_answer_is_its_derivative_in_any_units() -> None:
     assert solver.response(at) is response
     assert solver.solve(QP(H, g, A, np.zeros(0), C, np.full(2, 5.0), np.full(2, -5.0))).status is not Status.OPTIMAL
     assert solver.response(at) is None
+
+
+@pytest.mark.parametrize("bound", [5.4e-3, 0.1, 1.0])
+@pytest.mark.parametrize("distance", [0.0, *(sign * 2.0 * 10.0**-k for sign in (1, -1) for k in range(9, 17))])
+def test_a_state_next_to_its_soft_bound_does_not_stop_the_solver(bound: float, distance: float) -> None:
+    """x is given beside its bound, so that nothing but the slack can meet it: sigma = max(0, -distance)."""
+    H, g = np.diag([1.0, 0.0, 1.0]), np.array([0.0, 38.0, 0.0])
+    A, b = np.array([[1.0, 0.0, 0.0]]), np.array([bound + distance])
+    C = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])
+    found = CheckedSolver().solve(QP(H, g, A, b, C, np.array([bound, 0.0, 0.0]), np.full(3, np.inf)))
+    assert found.status is Status.OPTIMAL
+    assert found.x == pytest.approx([bound + distance, max(-distance, 0.0), bound + distance], abs=1e-12)

@@ -1,0 +1,281 @@
+"""An MPC that learns while it controls: distributed Q-learning around any MPC block.
+
+At sample t, with theta current:
+
+    Q(s_{t-1}, a_{t-1}) and its gradient, where a is the input that was applied
+    V(s_t), which gives a_t
+    delta = L_{t-1} + gamma V(s_t) - Q(s_{t-1}, a_{t-1}), agreed by averaging; delta grad Q is remembered
+    every so often  theta_i <- Pi_i( theta_i + alpha mean_batch( delta grad_i Q ) )
+
+Every agent learns from its own share of the Lagrangian and its own belief of delta. What a certificate does not vouch
+for is not learned from, and counted.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.consensus import ADMMState
+from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.controllers.mpc import MPC, MPCState
+from dmpcrl_ctrl.controllers.records import data_fields, data_record
+from dmpcrl_ctrl.errors import LearningError, ModelError
+from dmpcrl_ctrl.exploration import Exploration, explored
+from dmpcrl_ctrl.parametrization import Parametrization
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
+from dmpcrl_ctrl.projection import Projection
+from dmpcrl_ctrl.qlearning import gradient_by_theta, temporal_difference, updated
+from dmpcrl_ctrl.replay import Replay
+from dmpcrl_ctrl.schedule import Geometric
+from dmpcrl_ctrl.value import Evaluation
+
+Theta = Mapping[str, Array]
+
+_ROUNDING = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """The last evaluation of V, which the next temporal difference looks back on.
+
+    Attributes
+    ----------
+    data
+        What the agents knew, without exploration.
+    found
+        The evaluation of V that gave the input, with exploration.
+    theta
+        At which it was made.
+    """
+
+    data: tuple[AgentData, ...]
+    found: Evaluation
+    theta: tuple[Theta, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LearningState:
+    """What a learning block carries from sample to sample.
+
+    Attributes
+    ----------
+    mpc
+        Of the block that is learned; its evaluator belongs to `theta`.
+    theta
+        Parameters, one mapping an agent.
+    products
+        (K, p_i) an agent: delta grad Q of remembered transitions.
+    seed, updates, transitions, skipped
+        Of the random numbers; updates so far; transitions learned from, and those not trusted.
+    last
+        The evaluation before this one.
+    """
+
+    mpc: MPCState
+    theta: tuple[Theta, ...]
+    products: tuple[Array, ...]
+    seed: int
+    updates: int = 0
+    transitions: int = 0
+    skipped: int = 0
+    last: Asked | None = None
+
+
+class LearningMPC:
+    """Q-learning around an MPC block, distributed or centralised as that block is.
+
+    Parameters
+    ----------
+    mpc
+        The block: its evaluator, iterations and signals are used, its models only where no parametrization moves them.
+    parametrizations
+        One an agent: theta -> LocalModel.
+    step_size
+        alpha by update, or a constant.
+    update_every
+        Transitions between two updates.
+    replay, exploration
+        What is remembered; how inputs are tried out.
+    sets
+        Convex sets of parameters; see :func:`~dmpcrl_ctrl.projection.projected`.
+    trust
+        Largest relative residual of the optimality conditions at which a gradient is learned from; None: all are.
+    perturbed_target
+        Whether V(s') in the temporal difference is that of the exploring program, as published; it is biased then. By
+        default V is evaluated once more without exploration.
+    theta
+        Where to start; the parametrizations' own where None.
+
+    Raises
+    ------
+    LearningError
+        Parametrizations that do not belong to the block's agents; a number out of its range.
+    """
+
+    def __init__(
+        self,
+        mpc: MPC,
+        parametrizations: Sequence[Parametrization],
+        *,
+        step_size: float | Callable[[int], float] = 1e-4,
+        update_every: int = 1,
+        replay: Replay | None = None,
+        exploration: Exploration | None = None,
+        sets: Mapping[str, Projection] | None = None,
+        trust: float | None = 1e-3,
+        perturbed_target: bool = False,
+        theta: Sequence[Theta] | None = None,
+        name: str = "learning",
+    ) -> None:
+        names = mpc.problem.names
+        if len(parametrizations) != len(names):
+            raise LearningError(f"{len(names)} agents need as many parametrizations, got {len(parametrizations)}")
+        if isinstance(update_every, bool) or int(update_every) != update_every or update_every < 1:
+            raise LearningError(f"update_every must be a whole number of at least 1, got {update_every!r}")
+        if trust is not None and not trust > 0.0:
+            raise LearningError(f"trust must be a positive residual or None, got {trust!r}")
+        if mpc.delay:
+            raise LearningError("a block with a computation delay cannot be learned: its input acts on a later state")
+        self.mpc = mpc
+        self.parametrizations = tuple(parametrizations)
+        self.step_size = step_size if callable(step_size) else Geometric(float(step_size))
+        self.update_every = int(update_every)
+        self.replay = Replay() if replay is None else replay
+        self.exploration = Exploration(Geometric(0.0)) if exploration is None else exploration
+        self.sets = {} if sets is None else dict(sets)
+        self.trust = trust
+        self.perturbed_target = perturbed_target
+        self.theta = tuple(made.initial for made in self.parametrizations) if theta is None else tuple(theta)
+        self.name = name
+        self.sample_time, self.offset, self.preview = mpc.sample_time, mpc.offset, mpc.preview
+        self.inputs, self.outputs = mpc.inputs, mpc.outputs
+        self.models_at(self.theta)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What each step's record holds."""
+        agents = len(self.mpc.problem.models)
+        own = [
+            Field("td_error", (agents,), long_name="each agent's belief of the temporal difference", dims=("agent",)),
+            Field("exploring", (agents,), "i1", long_name="whether each agent explores", dims=("agent",)),
+            Field("updates", dtype="i4", long_name="updates so far"),
+            Field("skipped", dtype="i4", long_name="transitions that were not trusted so far"),
+        ]
+        for name, theta in zip(self.mpc.problem.names, self.theta, strict=True):
+            own += [Field(f"theta/{name}/{part}", np.shape(value)) for part, value in theta.items()]
+        known = () if self.preview else data_fields(self.mpc.problem)
+        return self.mpc.fields + known + tuple(own)
+
+    def models_at(self, theta: Sequence[Theta]) -> MPCProblem:
+        """The network's problem at `theta`.
+
+        Raises
+        ------
+        ModelError
+            The parameters make no model.
+        """
+        models = tuple(made.model(own) for made, own in zip(self.parametrizations, theta, strict=True))
+        return replace(self.mpc.problem, models=models)
+
+    def init(self, seed: int) -> LearningState:
+        """A state with workspaces of its own; what agents draw at random comes from the seed and the sample."""
+        sizes = (sum(np.size(value) for value in own.values()) for own in self.theta)
+        products = tuple(np.zeros((0, size)) for size in sizes)
+        return LearningState(self._workspaces(seed, self.theta), self.theta, products, seed)
+
+    def resumed(self, state: LearningState) -> LearningState:
+        """Another run's state with workspaces of its own, and nothing to look back on: the plant starts anew."""
+        return replace(state, mpc=self._workspaces(state.seed, state.theta), last=None)
+
+    def _workspaces(self, seed: int, theta: Sequence[Theta]) -> MPCState:
+        fresh = self.mpc.init(seed)
+        return replace(fresh, evaluator=fresh.evaluator.with_problem(self.models_at(theta)), reference=None)
+
+    def controller(self, theta: Sequence[Theta] | None = None) -> MPC:
+        """The block with its parameters frozen, to be deployed: at `theta`, or where learning starts from."""
+        return self.mpc.with_problem(self.models_at(self.theta if theta is None else theta))
+
+    def step(
+        self, state: LearningState, tick: int, measurement: Array, applied: Array, cost: Array
+    ) -> tuple[LearningState, Array, dict[str, Any]]:
+        """Look back on the last sample, solve for this one, and learn."""
+        mpc, problem = self.mpc, state.mpc.evaluator.problem
+        looked_back = None if state.last is None else self._looked_back(state, state.last, applied)
+        data = mpc.signals.data(problem, measurement, applied)
+        q = self.exploration.costs([model.m for model in problem.models], state.updates, state.seed, tick)
+        tried = [explored(d, model, own) for d, model, own in zip(data, problem.models, q, strict=True)]
+        after, output, record, found = mpc.solve(state.mpc, [d for d, _ in tried], applied)
+        values = found.local_values + [lacking for _, lacking in tried]
+        if any(own.any() for own in q) and not self.perturbed_target:
+            values = state.mpc.evaluator.evaluate(data, memory=_again(found)).local_values
+        last = Asked(data, found, state.theta) if found.status.ok else None
+        state = replace(state, mpc=after, last=last)
+        td = np.full(len(data), np.nan)
+        if looked_back is not None:
+            trusted = np.isfinite(values).all() and self._trusted(looked_back)
+            if trusted:
+                shares = temporal_difference(cost, problem.discount, values, looked_back.local_values)
+                td = state.mpc.evaluator.agreed(shares)
+                state = self._learned(state, td, looked_back)
+            else:
+                state = replace(state, skipped=state.skipped + 1)
+        return state, output, record | data_record(problem, [d for d, _ in tried]) | self._record(state, td, q)
+
+    def _looked_back(self, state: LearningState, last: Asked, applied: Array) -> Evaluation:
+        """Q(s, a) of the last sample: V's own solution, where its input was applied and theta has not moved since."""
+        action = self.mpc.signals.split(applied)
+        if last.theta is state.theta and _same(action, last.found.action):
+            return last.found.at_policy(last.data)
+        return state.mpc.evaluator.evaluate(last.data, action, _again(last.found))
+
+    def _trusted(self, evaluation: Evaluation) -> bool:
+        if not evaluation.status.ok:
+            return False
+        if self.trust is None:
+            return True
+        certificate = evaluation.certificate
+        four = certificate.stationarity, certificate.feasibility, certificate.sign, certificate.complementarity
+        worst = max(float(np.max(part)) for part in four)
+        return bool(worst <= self.trust)
+
+    def _learned(self, state: LearningState, td: Array, looked_back: Evaluation) -> LearningState:
+        """Remember the transition, and update where an update is due."""
+        gradients = gradient_by_theta(self.parametrizations, state.theta, looked_back.gradient)
+        pairs = zip(state.products, td, gradients, strict=True)
+        products = tuple(self.replay.remembered(before, delta * own) for before, delta, own in pairs)
+        state = replace(state, products=products, transitions=state.transitions + 1)
+        if state.transitions % self.update_every:
+            return state
+        batch = self.replay.chosen(len(products[0]), state.seed, state.updates)
+        alpha = self.step_size(state.updates)
+        pairs_theta = zip(state.theta, products, strict=True)
+        theta = tuple(updated(own, kept, batch, alpha, self.sets) for own, kept in pairs_theta)
+        try:
+            evaluator = state.mpc.evaluator.with_problem(self.models_at(theta))
+        except ModelError as error:
+            raise LearningError(f"update {state.updates} left the models that there are: {error}") from error
+        return replace(state, theta=theta, updates=state.updates + 1, mpc=replace(state.mpc, evaluator=evaluator))
+
+    def _record(self, state: LearningState, td: Array, q: Sequence[Array]) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "td_error": td,
+            "exploring": np.array([own.any() for own in q]),
+            "updates": state.updates,
+            "skipped": state.skipped,
+        }
+        for name, theta in zip(self.mpc.problem.names, state.theta, strict=True):
+            record |= {f"theta/{name}/{part}": value for part, value in theta.items()}
+        return record
+
+
+def _same(action: Sequence[Array], policy: Sequence[Array]) -> bool:
+    """Equal to rounding. At a kink, where states rest on their bounds, Q has many multipliers, and V's are chosen."""
+    return all(np.allclose(a, b, rtol=_ROUNDING, atol=_ROUNDING) for a, b in zip(action, policy, strict=True))
+
+
+def _again(found: Evaluation) -> ADMMState | None:
+    """Where ADMM starts from for another question at the same state."""
+    return None if found.memory is None else replace(found.memory, factor=1.0)
