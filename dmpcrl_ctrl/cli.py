@@ -1,4 +1,4 @@
-"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `dmpcrl-ctrl verify RUN.h5`, `dmpcrl-ctrl list`.
+"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `verify RUN.h5`, `list`.
 
 Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
 run that had to stop with one line and 1, and so does a check that failed; an interrupted one (Ctrl-C, SIGTERM) with 130
@@ -79,6 +79,34 @@ def run(
     with _one_line_errors(FAILED), _progress(loaded.title) as progress:
         outcome = execute(prepared, command_line(str(experiment), sets or (), seed), progress)
     _show(outcome, loaded.title)
+
+
+@app.command()
+def train(
+    example: Annotated[str, typer.Argument(help="chain or power: the two examples of the paper.")],
+    out: Annotated[Path, typer.Option(help="Folder for parameters.json, training.json and training.svg.")],
+    variant: Annotated[str, typer.Option(help="default, published (as its code), or text (as the paper).")] = "default",
+    steps: Annotated[int | None, typer.Option(help="Samples of an episode; the paper's by default.")] = None,
+    episodes: Annotated[int | None, typer.Option(help="Number of episodes; the paper's by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of noise, exploration and replay.")] = 0,
+    central: Annotated[bool, typer.Option("--central", help="One central learner instead of agents.")] = False,
+    start: Annotated[Path | None, typer.Option("--from", help="Parameters to start from.")] = None,
+    evaluations: Annotated[int, typer.Option(min=0, help="Episodes on which the result is tried out.")] = 10,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a training that DIR holds.")] = False,
+) -> None:
+    """Let the agents of one of the paper's examples learn, and try out what they have learned."""
+    with _one_line_errors(BAD_INPUT), _progress(f"train {example}") as progress:
+        from dmpcrl_ctrl.validation.train_example import NUMBERS, PARAMETERS, PICTURE, TrainingOrder, train_example
+
+        order = TrainingOrder(example, variant, steps, episodes, seed, central, start, evaluations)
+        results = train_example(order, out, overwrite, progress)
+    for result in results:
+        typer.echo(
+            f"{result.controller:<8}  cost of an episode {result.mean:.2f} (spread {result.spread:.2f}), "
+            f"{result.clean} of {evaluations} without a violation"
+        )
+    for name in (PARAMETERS, NUMBERS, PICTURE):
+        typer.echo(str(out / name))
 
 
 @app.command()
