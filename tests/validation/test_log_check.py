@@ -16,6 +16,7 @@ from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import LogError
 from dmpcrl_ctrl.plants import Plant, Ramp, Steps, chain, power_network, quadruple_tank
 from dmpcrl_ctrl.validation.log_check import verify_log
+from dmpcrl_ctrl.validation.paper import chain_learning, chain_plant
 from dmpcrl_ctrl.validation.verdict import Outcome, Verdict
 
 Loop = tuple[Plant, Any, float]
@@ -331,3 +332,12 @@ def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("no HDF5", encoding="utf-8")
     with pytest.raises(LogError, match="is no HDF5 file"):
         verify_log(tmp_path / "text.h5")
+
+
+def test_a_log_of_learning_passes_and_says_what_is_not_recomputed(tmp_path: Path) -> None:
+    simulate(chain_plant(), chain_learning(distributed=False), t_end=5.0, log=tmp_path / "learned.h5").close()
+    verdicts = {verdict.check: verdict for verdict in verify_log(tmp_path / "learned.h5")}
+    assert not [check for check, verdict in verdicts.items() if verdict.outcome is Outcome.FAILED]
+    assert verdicts["states follow from states"].outcome is Outcome.PASSED
+    assert verdicts["learning: plans"].outcome is Outcome.SKIPPED
+    assert "moved as it learned" in verdicts["learning: plans"].detail
