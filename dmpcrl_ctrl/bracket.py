@@ -10,9 +10,11 @@ then zero the derivative by every state, and the minimum over the inputs in thei
 form or a bound of one. The distance of the two is a sum of terms none of which is negative (where the roll-out is
 feasible), so that it keeps its digits however small it is. Both take one exchange with the neighbours a stage.
 
-For rounding 1e-12 of all terms is added on either side, weighed with the multipliers and prices at hand. That is an
-estimate of first order and no proof: states that cancel to a millionth of what they are summed from, beside prices of a
-million, can be wrong by more. In exact arithmetic the bracket is rigorous.
+For rounding, errors are bounded along the roll-out and back along the costates (:mod:`dmpcrl_ctrl.rounding`): the upper
+side takes the states at their worst, the lower side the slopes by the inputs at their worst over the whole box. To that
+comes 1e-12 of all terms that are summed up, where rounding makes a hundredth of it. One thing is forgiven: hard bounds
+and terminal equalities that the roll-out misses by rounding alone, at the price that the multipliers at hand have for
+it.
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.plan import Plan
 from dmpcrl_ctrl.problem import AgentData
+from dmpcrl_ctrl.rounding import Errors, cost_error, slope_errors, state_errors
 
 MARGIN = 1e-12
 _ROUNDING = 4.0 * np.finfo(float).eps
@@ -61,7 +64,8 @@ def bracket(points: Sequence[AgentPoint], components: Components, action: bool) 
     inputs = [admissible(point.model, point.data, point.plan.u, action) for point in points]
     rolled = [replace(p, plan=plan) for p, plan in zip(points, roll_out(points, inputs, components), strict=True)]
     dual = costates([_priced(point) for point in rolled], components)
-    shares = [_share(point, action) for point in dual]
+    uncertain = zip(dual, state_errors(dual, components), slope_errors(dual, components), strict=True)
+    shares = [_share(point, states, slopes, action) for point, states, slopes in uncertain]
     lower, relaxed, violation = np.array(shares).T
     outside = [_input_violation(point.model, point, action) for point in dual]
     return Bracket(lower, relaxed, np.maximum(violation, outside))
@@ -147,8 +151,11 @@ def _priced(point: AgentPoint) -> AgentPoint:
     )
 
 
-def _share(point: AgentPoint, action: bool) -> tuple[float, float, float]:
-    """An agent's share of the lower bound and of the cost, and its violation of hard bounds."""
+def _share(point: AgentPoint, states: Errors, slopes: Array, action: bool) -> tuple[float, float, float]:
+    """An agent's share of the lower bound and of the cost, and its violation of hard bounds.
+
+    `states` and `slopes` are what rounding may have moved states, and derivatives by the inputs, by.
+    """
     model, duals, w = point.model, point.duals, point.weights[:-1, None]
     low, high = _excess(point)
     end = point.plan.x[-1] - point.data.x_setpoint[-1]
@@ -160,13 +167,14 @@ def _share(point: AgentPoint, action: bool) -> tuple[float, float, float]:
         least = np.divide(-(excess**2), 4.0 * steep, out=np.zeros_like(excess), where=(excess > 0.0) & (steep > 0.0))
     # mu'(bound) counts against the cost: a multiplier of a bound that is not met exactly widens the bracket
     slackness = (_product(duals.lower, low), _product(duals.upper, high), float(duals.terminal @ end))
-    gap_u, rates, error = _input_gap(point, action)
+    gap_u, rates, error = _input_gap(point, slopes, action)
     gap = costs[-1] + costs[-2] - float(least.sum()) - sum(slackness) + gap_u + rates
     terms = np.abs((*costs, *slackness, rates, *_sensitivity(point)))
     margin = MARGIN * float(terms.sum())
     violation, price = _violation(point, low, high)
     total = sum(costs)
-    return total - gap - margin - MARGIN * (gap_u + error), total + margin + price, violation
+    lower = total - gap - margin - MARGIN * gap_u - error
+    return lower, total + margin + price + cost_error(point, states), violation
 
 
 def _violation(point: AgentPoint, low: Array, high: Array) -> tuple[float, float]:
@@ -218,22 +226,29 @@ def _product(multiplier: Array, excess: Array) -> float:
     return float((multiplier * existing(excess)).sum())
 
 
-def _input_gap(point: AgentPoint, action: bool) -> tuple[float, float, float]:
+def _input_gap(point: AgentPoint, errors: Array, action: bool) -> tuple[float, float, float]:
     """What the inputs cost beyond the least Lagrangian over their box; what multipliers of rate limits leave over; and
-    what a relative error of the slopes would change."""
+    what errors of the slopes may change, at their worst."""
     model, duals = point.model, point.duals
     free = slice(1 if action else 0, None)
-    terms, u = point.input_terms()[:, free], point.plan.u[free]
-    slope, least = terms.sum(axis=0), _least_curvature(model.R)
-    curvature = np.broadcast_to(point.weights[:-1][free, None] * max(least, 0.0), u.shape)
-    step = _downhill(slope, curvature, model.u_min - u, model.u_max - u)
-    moves = step != 0.0
-    linear = np.multiply(slope, step, out=np.zeros_like(step), where=moves)
-    curved = np.multiply(curvature, step**2, out=np.zeros_like(step), where=moves & (curvature > 0.0))
+    slope, u = point.input_terms()[:, free].sum(axis=0), point.plan.u[free]
+    curvature = np.broadcast_to(point.weights[:-1][free, None] * max(_least_curvature(model.R), 0.0), u.shape)
+    box = model.u_min - u, model.u_max - u
+    least = _least(slope, curvature, *box)
+    worst = np.minimum(_least(slope - errors[free], curvature, *box), _least(slope + errors[free], curvature, *box))
     limits = existing(model.du_max)
     over = duals.du_max[free] * (limits - point.changes[free]) + duals.du_min[free] * (limits + point.changes[free])
-    error = np.multiply(np.abs(terms).sum(axis=0), np.abs(step), out=np.zeros_like(step), where=moves)
-    return -float((linear + curved).sum()), float(over.sum()), float(error.sum())
+    # where the minimum is unbounded anyway, errors change nothing
+    more = np.subtract(least, worst, out=np.zeros_like(least), where=np.isfinite(least))
+    return -float(least.sum()), float(over.sum()), float(more.sum())
+
+
+def _least(slope: Array, curvature: Array, down: Array, up: Array) -> Array:
+    """Least slope d + curvature d^2 over down <= d <= up, entry by entry."""
+    step = _downhill(slope, curvature, down, up)
+    moves = step != 0.0
+    linear = np.multiply(slope, step, out=np.zeros_like(step), where=moves)
+    return linear + np.multiply(curvature, step**2, out=np.zeros_like(step), where=moves & (curvature > 0.0))
 
 
 def _least_curvature(R: Array) -> float:

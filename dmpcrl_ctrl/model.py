@@ -251,7 +251,8 @@ def _require_semidefinite(name: str, weight: Array) -> None:
             f"{name} must be symmetric, it differs from its transpose by {np.abs(weight - weight.T).max():.3g}"
         )
     least = float(np.linalg.eigvalsh((weight + weight.T) / 2.0)[0])
-    if least < -1e-9 * scale:
+    # what rounding makes of a singular weight, and no more: below, a sum of squares could fall without end
+    if least < -64.0 * len(weight) * np.finfo(float).eps * scale:
         raise ModelError(f"{name} must be positive semidefinite, its least eigenvalue is {least:.3g}")
 
 
