@@ -86,7 +86,7 @@ class Acceleration:
         size, whole = np.sqrt(self._total([self._squares(copies, y), self._squares(end.copies, end.y)]))
         if not size > max(_ROUNDING * whole, _TINY):
             return None
-        copies, y, left = [c / size for c in copies], [v / size for v in y], 1.0
+        left = float(size)
         for _ in range(2 if known is not None else 0):  # twice is enough
             assert known is not None
             *shares, square = self._total([*self._products(known, copies, y), self._squares(copies, y)])
@@ -94,7 +94,7 @@ class Acceleration:
             copies = [c - D @ g for c, D in zip(copies, known.copies, strict=True)]
             y = [v - D @ g for v, D in zip(y, known.y, strict=True)]
             left = float(np.sqrt(max(square - g @ g, 0.0)))
-            if left < _NEW:
+            if left < _NEW * size:
                 return None
         return Directions(tuple(c[:, None] / left for c in copies), tuple(v[:, None] / left for v in y))
 
