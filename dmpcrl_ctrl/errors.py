@@ -53,6 +53,10 @@ class ExperimentError(DmpcrlError, ValueError):
     """An experiment file cannot be understood."""
 
 
+class CampaignError(DmpcrlError, ValueError):
+    """A campaign cannot be run as it is asked for, or one of its runs has failed."""
+
+
 class LearningError(DmpcrlError, ValueError):
     """Learning is set up in a way that cannot work, or parameters do not belong to this network."""
 

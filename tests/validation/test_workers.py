@@ -1,0 +1,80 @@
+"""Calls on worker processes: every call is answered once, whoever dies meanwhile."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dmpcrl_ctrl.errors import PlantError
+from dmpcrl_ctrl.validation.workers import DIED, in_words, on_executor, on_processes
+
+
+def squared(x: int) -> int:
+    return x * x
+
+
+def threads_of(name: str) -> str:
+    return os.environ.get(name, "")
+
+
+def mortal(task: tuple[str, int]) -> int:
+    """A negative number kills its process always, zero the first time."""
+    marker, number = task
+    if number < 0 or (number == 0 and not Path(marker).exists()):
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_every_call_is_answered() -> None:
+    assert dict(on_processes(squared, range(7), 2)) == {k: k * k for k in range(7)}
+    with ThreadPoolExecutor(3) as pool:
+        assert dict(on_executor(squared, range(7), pool)) == {k: k * k for k in range(7)}
+        assert pool.submit(squared, 2).result() == 4  # still open
+    assert list(on_processes(squared, [], 2)) == []
+
+
+def test_workers_use_one_thread_and_the_parent_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    found = dict(on_processes(threads_of, ["MKL_NUM_THREADS", "OMP_NUM_THREADS"], 1))
+    assert found == {"MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "3"}
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_only_who_kills_its_process_twice_has_no_answer(tmp_path: Path) -> None:
+    marker = str(tmp_path / "marker")
+    tasks = [(marker, k) for k in (1, 0, -1, 2, 3, 4)]
+    found = {task[1]: answer for task, answer in on_processes(mortal, tasks, 2)}
+    assert found == {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, -1: DIED}
+
+
+def test_errors_in_words() -> None:
+    assert in_words(PlantError("this\n and that")) == "this and that"
+    assert in_words(KeyError("x")) == "KeyError: 'x'"
+    assert dict(on_processes(int, ["3", "x"], 1)) == {
+        "3": 3,
+        "x": "ValueError: invalid literal for int() with base 10: 'x'",
+    }
+
+
+def test_an_interruption_ends_the_workers_too(tmp_path: Path) -> None:
+    """The caller gives up after the first answer while a worker sleeps for a minute; nothing is left behind."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from dmpcrl_ctrl.validation.workers import on_processes\n"
+        "if __name__ == '__main__':\n"
+        "    for task, answer in on_processes(time.sleep, [0.0, 60.0], 2):\n"
+        "        raise SystemExit(3)\n",
+        encoding="utf-8",
+    )
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 3, done.stderr
+    assert time.monotonic() - start < 50
