@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import ClockError, SourceError
 from dmpcrl_ctrl.plants.bound_source import BoundSource, Held, Piecewise, Total, child_seed, noise_sampler
 from dmpcrl_ctrl.plants.exact_time import exact_seconds, to_ticks
@@ -44,6 +45,10 @@ class Source(ABC):
     def measured_part(self) -> "Source":
         """What controllers are told of this signal: itself, or zero where it is not measured."""
         return self if self.measured else Constant(0.0, measured=False)
+
+    def draw_noise(self, rng: np.random.Generator, size: int) -> Array:
+        """(size,): independent draws of what is random in this signal and not measured; zeros where nothing is."""
+        return np.zeros(size)
 
     def __add__(self, other: "Source | float") -> "Source":
         return Superposition((*_parts(self), *_parts(as_source(other))))
@@ -194,6 +199,10 @@ class UniformNoise(Source):
         sampler = noise_sampler(lambda rng, size: rng.uniform(self.low, self.high, size), seed)
         return Held(base, to_ticks(self.sample_time, base), 0, sampler)
 
+    def draw_noise(self, rng: np.random.Generator, size: int) -> Array:
+        """(size,): independent draws; zeros where it is measured."""
+        return np.zeros(size) if self.measured else rng.uniform(self.low, self.high, size)
+
 
 @dataclass(frozen=True)
 class GaussianNoise(Source):
@@ -218,6 +227,10 @@ class GaussianNoise(Source):
         sampler = noise_sampler(lambda rng, size: rng.normal(0.0, self.std, size), seed)
         return Held(base, to_ticks(self.sample_time, base), 0, sampler)
 
+    def draw_noise(self, rng: np.random.Generator, size: int) -> Array:
+        """(size,): independent draws; zeros where it is measured."""
+        return np.zeros(size) if self.measured else rng.normal(0.0, self.std, size)
+
 
 @dataclass(frozen=True)
 class Superposition(Source):
@@ -241,6 +254,10 @@ class Superposition(Source):
     def measured_part(self) -> Source:
         """Sum of the measured parts; an unmeasured one leaves a zero, so that the others keep their seeds."""
         return Superposition(tuple(part.measured_part() for part in self.parts))
+
+    def draw_noise(self, rng: np.random.Generator, size: int) -> Array:
+        """(size,): sum of independent draws of the parts."""
+        return sum((part.draw_noise(rng, size) for part in self.parts), np.zeros(size))
 
 
 def as_source(value: Source | float) -> Source:

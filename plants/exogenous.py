@@ -95,6 +95,11 @@ class Surroundings:
         """(n + m,): set points at time zero."""
         return self.bind(ticks_per_second(self.instants()), np.random.SeedSequence(0)).setpoints(0)
 
+    def draw_noise(self, rng: np.random.Generator, size: int) -> Array:
+        """(size, nd): independent draws of what is random in the disturbances and not measured."""
+        draws = [source.draw_noise(rng, size) for source in self.disturbances]
+        return np.column_stack(draws) if draws else np.zeros((size, 0))
+
     def bind(self, base: int, seed: np.random.SeedSequence) -> Exogenous:
         """Put everything on a clock of `base` ticks per second.
 

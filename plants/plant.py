@@ -278,6 +278,10 @@ class Plant:
         """Disturbances and set points on a clock of `base` ticks per second; the seed is for their noise."""
         return self._surroundings.bind(base, seed)
 
+    def draw_noise(self, rng: np.random.Generator, size: int) -> Array:
+        """(size, nd): independent draws of what is random in the disturbances and not measured; zeros elsewhere."""
+        return self._surroundings.draw_noise(rng, size)
+
     def local_models(
         self, sample_time: float | Fraction, hold: Literal["area", "network"] = "area", **mpc: Any
     ) -> LocalModels:
