@@ -55,11 +55,11 @@ class ActiveSet:
             low[pinned], high[pinned] = np.maximum(-net, 0.0), np.maximum(net, 0.0)
         return QPSolution(point[:v], point[v : v + e], low, high, Status.OPTIMAL)
 
-    def response(self, at: Index) -> Array:
-        """(a, a): how the entries `at` of x follow what is taken from g there, while the active rows stay."""
+    def sensitivity(self, at: Index) -> Array:
+        """(v + e + active rows, a): how x, equality multipliers and [-low; high] follow what is taken from g[at]."""
         push = np.zeros((self.conditions.shape[0], len(at)))
         push[at, np.arange(len(at))] = 1.0
-        return self._refined(push, np.zeros_like(push), push)[at]
+        return self._refined(push, np.zeros_like(push), push)
 
     def _refined(self, right: Array, point: Array, missing: Array) -> Array:
         """The solution for `right`, from a point and what it misses; one vector, or several as columns."""

@@ -14,7 +14,7 @@ from dmpcrl_ctrl.anderson import Acceleration
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.balancing import Balancing, balanced_factor
 from dmpcrl_ctrl.channel import Neighbourhood
-from dmpcrl_ctrl.consensus import ADMMState, Held, LocalFailure, Subproblem, Sweep, largest, step
+from dmpcrl_ctrl.consensus import ADMMState, LocalFailure, Subproblem, Sweep, largest, step
 from dmpcrl_ctrl.consensus_watch import ConsensusWatch
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.qp import QPSolution
@@ -118,7 +118,6 @@ class ADMMResult:
 
 def sweeps(
     agents: Sequence[Subproblem],
-    held: Sequence[Held],
     weights: Array,
     neighbourhood: Neighbourhood,
     state: ADMMState,
@@ -136,24 +135,29 @@ def sweeps(
     """
 
     def onward(start: ADMMState) -> tuple[Sweep, float]:
-        sweep = step(agents, held, weights, neighbourhood, start, options.relaxation)
-        squares = np.array([[float(part @ part)] for part in sweep.residuals])
-        return sweep, float(np.sqrt(neighbourhood.total(squares)[0]))
+        sweep = step(agents, weights, neighbourhood, start, options.relaxation)
+        r = sweep.residuals
+        return sweep, float(np.sqrt(neighbourhood.summed(lambda own: np.array([r[own] @ r[own]]))[0]))
 
     balancing = Balancing(options.balanced_after)
-    ahead = Acceleration(options.memory, options.relaxation, held, weights, neighbourhood)
+    ahead = Acceleration(options.memory, options.relaxation, weights, neighbourhood)
     (sweep, size), done = onward(state), 0
+    rejected = False
     while True:
         balancing = balancing.after(size)
         yield sweep
         done += 1
         if balancing.due(done):
             converged = options.tolerance or _CONVERGED
-            factor = balanced_factor(sweep, held, weights, neighbourhood, converged)
+            factor = balanced_factor(sweep, weights, neighbourhood, converged)
             if factor != sweep.state.factor:
-                balancing = balancing.changed()
+                balancing, rejected = balancing.changed(), False
                 sweep, size = onward(replace(sweep.state, factor=factor))
                 continue
+        if rejected:
+            rejected = False
+            sweep, size = onward(sweep.state)
+            continue
         ahead, start = ahead.after(sweep, [agent.law(sweep.state.factor) for agent in agents])
         try:
             longer = onward(start)
@@ -162,16 +166,14 @@ def sweeps(
                 raise
             longer = None
         if start is not sweep.state and (longer is None or longer[1] > _GAIN * size):
-            yield sweep
-            done += 1
-            ahead, longer = ahead.doubted(), onward(sweep.state)
-        assert longer is not None
-        sweep, size = longer
+            ahead, rejected = ahead.doubted(), True
+        else:
+            assert longer is not None
+            sweep, size = longer
 
 
 def iterate(
     agents: Sequence[Subproblem],
-    held: Sequence[Held],
     weights: Array,
     neighbourhood: Neighbourhood,
     state: ADMMState,
@@ -182,12 +184,12 @@ def iterate(
 
     Parameters
     ----------
-    agents, held
-        The local programs, and what each shares.
+    agents
+        The local programs.
     weights
         (Z,): diagonal of W, equal for all copies of a number.
     neighbourhood
-        Through which the agents speak.
+        Who holds what, and through which the agents speak.
     state, options
         Where to start; when to stop.
     curvature
@@ -198,17 +200,33 @@ def iterate(
     natural = weights if curvature is None else curvature
     watch = ConsensusWatch(float((weights / natural).min(initial=1.0)))
     try:
-        for sweep in sweeps(agents, held, weights, neighbourhood, state, options):
+        for sweep in sweeps(agents, weights, neighbourhood, state, options):
             state = sweep.state
             history.append((sweep.primal, sweep.dual))
             status = _verdict(sweep, history[-1], len(history), watch, options)
             if status is not None:
                 break
+        assert status is not None  # the last iteration always has a verdict
+        solutions = complete(sweep)
     except LocalFailure as failure:
         return _result(state, (), failure.status, failure.agent, history)
-    assert status is not None  # the last iteration always has a verdict
-    culprit = -1 if status.ok else _most_at_odds(sweep.gaps, held, weights)
-    return _result(state, sweep.solutions, status, culprit, history)
+    culprit = -1 if status.ok else _most_at_odds(sweep.gaps, weights, neighbourhood)
+    return _result(state, solutions, status, culprit, history)
+
+
+def complete(sweep: Sweep) -> tuple[QPSolution, ...]:
+    """All variables and multipliers of an iteration, checked.
+
+    Raises
+    ------
+    LocalFailure
+        Those of an agent do not satisfy its conditions.
+    """
+    solutions = tuple(answer.solution() for answer in sweep.answers)
+    for i, solution in enumerate(solutions):
+        if not solution.status.ok:
+            raise LocalFailure(i, solution.status)
+    return solutions
 
 
 def _verdict(
@@ -224,7 +242,7 @@ def _verdict(
         if not last:
             return None
         return Status.CONSENSUS_STALLED if stalled and primal > _APART * size else Status.MAX_ITERATIONS
-    if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + largest(sweep.state.y)):
+    if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + largest([sweep.state.stacked[1]])):
         return Status.OPTIMAL
     if stalled and primal > 100.0 * options.tolerance * size:
         return Status.CONSENSUS_STALLED
@@ -242,6 +260,7 @@ def _result(
     return ADMMResult(state, solutions, status, culprit, primal, dual)
 
 
-def _most_at_odds(gaps: Sequence[Array], held: Sequence[Held], weights: Array) -> int:
+def _most_at_odds(gaps: Array, weights: Array, neighbourhood: Neighbourhood) -> int:
     """The agent whose shared numbers differ most from what was agreed, in the units of their multipliers."""
-    return int(np.argmax([np.linalg.norm(weights[h.shared] * gap) for h, gap in zip(held, gaps, strict=True)]))
+    weighted = weights[neighbourhood.entries] * gaps
+    return int(np.argmax([np.linalg.norm(part) for part in neighbourhood.apart(weighted)]))

@@ -13,14 +13,14 @@ samples serve as well as those of this one. Images are made anew only where a la
 The directions stay with the agents. What the network has to sum up is inner products.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.channel import Kind, Neighbourhood
-from dmpcrl_ctrl.consensus import ADMMState, Directions, Held, Images, Sweep, images
+from dmpcrl_ctrl.consensus import ADMMState, Directions, Images, Sweep, images
 
 # of the trace of the scaled Gram matrix: differences below it are rounding
 _NOISE = 1e-13
@@ -37,7 +37,7 @@ class Acceleration:
     ----------
     capacity
         How many directions are kept, the newest ones; 0: no acceleration.
-    relaxation, held, weights, neighbourhood
+    relaxation, weights, neighbourhood
         As for :func:`~dmpcrl_ctrl.consensus.step`.
     laws, known
         Of the last iteration, and what they make of its directions; empty where that is not to be relied on.
@@ -45,7 +45,6 @@ class Acceleration:
 
     capacity: int
     relaxation: float
-    held: Sequence[Held]
     weights: Array
     neighbourhood: Neighbourhood
     laws: Sequence[Array] = ()
@@ -67,7 +66,7 @@ class Acceleration:
             found = self.known
         else:
             found = _joined_images(self.known, self._images(now, newest, sweep.state.factor), self.capacity)
-        start = _ahead(sweep.state, found, self._mixture(found, sweep))
+        start = _ahead(sweep.state, found, self._mixture(found, sweep), self.neighbourhood)
         return replace(self, laws=now, known=found), replace(start, directions=directions)
 
     def doubted(self) -> "Acceleration":
@@ -75,63 +74,66 @@ class Acceleration:
         return replace(self, laws=(), known=None)
 
     def _images(self, laws: Sequence[Array], directions: Directions, factor: float) -> Images:
-        return images(laws, directions, self.held, self.weights, self.neighbourhood, factor, self.relaxation)
+        return images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
 
     def _newest(self, sweep: Sweep) -> Directions | None:
         """The displacement of the last iteration, orthogonal to the known directions; None: nothing new in it."""
-        start, end, known = sweep.start, sweep.state, sweep.state.directions
-        copies = [new - old for new, old in zip(end.copies, start.copies, strict=True)]
-        y = [new - old for new, old in zip(end.y, start.y, strict=True)]
-        # |c|^2 in W plus |y|^2 in W^-1, of the displacement and of the state
-        size, whole = np.sqrt(self._total([self._squares(copies, y), self._squares(end.copies, end.y)]))
+        (copies, y), (before, y_before), known = sweep.state.stacked, sweep.start.stacked, sweep.state.directions
+        W = self.weights[self.neighbourhood.entries]
+        moved, y_moved = copies - before, y - y_before
+
+        def square(copies: Array, y: Array, own: slice) -> float:
+            # |c|^2 in W plus |y|^2 in W^-1
+            return float(copies[own] @ (W[own] * copies[own]) + y[own] @ (y[own] / W[own]))
+
+        sizes = self._total(lambda own: np.array([square(moved, y_moved, own), square(copies, y, own)]))
+        size, whole = np.sqrt(sizes)
         if not size > max(_ROUNDING * whole, _TINY):
             return None
         left = float(size)
         for _ in range(2 if known is not None else 0):  # twice is enough
             assert known is not None
-            *shares, square = self._total([*self._products(known, copies, y), self._squares(copies, y)])
-            g = np.array(shares)
-            copies = [c - D @ g for c, D in zip(copies, known.copies, strict=True)]
-            y = [v - D @ g for v, D in zip(y, known.y, strict=True)]
-            left = float(np.sqrt(max(square - g @ g, 0.0)))
+            C, Y = known.copies, known.y
+
+            def shares(own: slice, c: Array = moved, v: Array = y_moved, C: Array = C, Y: Array = Y) -> Array:
+                products = (W[own] * c[own]) @ C[own] + (v[own] / W[own]) @ Y[own]
+                return np.append(products, square(c, v, own))
+
+            *products, whole_square = self._total(shares)
+            g = np.array(products)
+            moved, y_moved = moved - C @ g, y_moved - Y @ g
+            left = float(np.sqrt(max(whole_square - g @ g, 0.0)))
             if left < _NEW * size:
                 return None
-        return Directions(tuple(c[:, None] / left for c in copies), tuple(v[:, None] / left for v in y))
+        return Directions(moved[:, None] / left, y_moved[:, None] / left)
 
     def _mixture(self, found: Images, sweep: Sweep) -> Array:
         """(K,): g for which |r + R g| is least."""
-        local = [
-            np.hstack([R.T @ R, (R.T @ r)[:, None]]) for R, r in zip(found.residuals, sweep.residuals, strict=True)
-        ]
-        normal = self._total(np.array([part.ravel() for part in local]).T).reshape(local[0].shape)
+        R, r = found.residuals, sweep.residuals
+
+        def share(own: slice) -> Array:
+            return np.hstack([R[own].T @ R[own], (R[own].T @ r[own])[:, None]]).ravel()
+
+        normal = self._total(share).reshape(R.shape[1], R.shape[1] + 1)
         gram, right = normal[:, :-1], normal[:, -1]
         lengths = np.sqrt(np.diag(gram))
         unit = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0.0)
-        scaled = gram * np.outer(unit, unit) + _NOISE * len(unit) * np.eye(len(unit))
+        scaled = gram * np.outer(unit, unit)
+        scaled[np.diag_indices(len(unit))] += _NOISE * len(unit)
         return np.asarray(-unit * np.linalg.solve(scaled, unit * right))
 
-    def _squares(self, copies: Sequence[Array], y: Sequence[Array]) -> Array:
-        """(M,): each agent's share of |c|^2 in W plus |y|^2 in W^-1."""
-        parts = zip(self.held, copies, y, strict=True)
-        return np.array([c @ (self.weights[h.shared] * c) + v @ (v / self.weights[h.shared]) for h, c, v in parts])
-
-    def _products(self, known: Directions, copies: Sequence[Array], y: Sequence[Array]) -> Array:
-        """(K, M): each agent's share of the products with the known directions."""
-        parts = zip(self.held, known.copies, known.y, copies, y, strict=True)
-        return np.array(
-            [C.T @ (self.weights[h.shared] * c) + Y.T @ (v / self.weights[h.shared]) for h, C, Y, c, v in parts]
-        ).T
-
-    def _total(self, rows: Sequence[Array] | Array) -> Array:
-        """Sum over the agents of each row of (M,) scalars."""
-        return self.neighbourhood.total(np.asarray(rows).T, Kind.PRODUCTS)
+    def _total(self, share: Callable[[slice], Array]) -> Array:
+        """Sum of the agents' shares."""
+        return self.neighbourhood.summed(share, Kind.PRODUCTS)
 
 
-def _ahead(state: ADMMState, found: Images, g: Array) -> ADMMState:
+def _ahead(state: ADMMState, found: Images, g: Array, neighbourhood: Neighbourhood) -> ADMMState:
     """T v + T'D g."""
-    copies = tuple(c + C @ g for c, C in zip(state.copies, found.directions.copies, strict=True))
-    y = tuple(v + Y @ g for v, Y in zip(state.y, found.directions.y, strict=True))
-    return replace(state, z=state.z + found.z @ g, copies=copies, y=y)
+    copies, y = state.stacked
+    forward = copies + found.directions.copies @ g, y + found.directions.y @ g
+    return replace(
+        state, z=state.z + found.z @ g, copies=neighbourhood.apart(forward[0]), y=neighbourhood.apart(forward[1])
+    )
 
 
 def _joined(before: Directions | None, newest: Directions, capacity: int) -> Directions:
@@ -144,11 +146,11 @@ def _joined(before: Directions | None, newest: Directions, capacity: int) -> Dir
 def _joined_images(before: Images, newest: Images, capacity: int) -> Images:
     """The same of the images."""
     return Images(
-        _columns([before.z], [newest.z], capacity)[0],
+        _columns(before.z, newest.z, capacity),
         _joined(before.directions, newest.directions, capacity),
         _columns(before.residuals, newest.residuals, capacity),
     )
 
 
-def _columns(before: Sequence[Array], newest: Sequence[Array], capacity: int) -> tuple[Array, ...]:
-    return tuple(np.hstack([old, new])[:, -capacity:] for old, new in zip(before, newest, strict=True))
+def _columns(before: Array, newest: Array, capacity: int) -> Array:
+    return np.concatenate([before, newest], axis=1)[:, -capacity:]

@@ -1,13 +1,12 @@
 """Residual balancing: the scale of the whole penalty, from how the iteration goes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.channel import Neighbourhood
-from dmpcrl_ctrl.consensus import Held, Sweep
+from dmpcrl_ctrl.consensus import Sweep
 
 _STUCK = 0.8
 _WAIT = 3
@@ -55,20 +54,20 @@ class Balancing:
         return self.changes < _MOST and self.waited >= wait and self.sizes[-1] > _STUCK * self.sizes[0]
 
 
-def balanced_factor(
-    sweep: Sweep, held: Sequence[Held], weights: Array, neighbourhood: Neighbourhood, converged: float
-) -> float:
+def balanced_factor(sweep: Sweep, weights: Array, neighbourhood: Neighbourhood, converged: float) -> float:
     """The next factor of W: times the ratio of |xt - S z| to |S (z - z_before)|, a power of two within 1/8 and 8.
 
     Both are states, measured in the norm of W, so that no unit of a multiplier enters: agents that follow each other at
     once but creep need less weight, agents that stay apart need more. Left alone where both are below `converged` times
     the norm of z (their ratio is noise then), and kept within 2^-20 and 2^20.
     """
-    local = []
-    for h, gap, z in zip(held, sweep.gaps, sweep.state.copies, strict=True):
-        w, moved = weights[h.shared], sweep.moved[h.shared] / sweep.state.factor
-        local.append([float(w @ gap**2), float(moved**2 @ (1.0 / w)), float(w @ z**2)])
-    apart, moved_on, size = (float(value) for value in neighbourhood.total(np.array(local)))
+    w = weights[neighbourhood.entries]
+    z, moved = sweep.state.stacked[0], sweep.moved[neighbourhood.entries] / sweep.state.factor
+
+    def share(own: slice) -> Array:
+        return np.array([w[own] @ sweep.gaps[own] ** 2, moved[own] ** 2 @ (1.0 / w[own]), w[own] @ z[own] ** 2])
+
+    apart, moved_on, size = (float(value) for value in neighbourhood.summed(share))
     least = converged**2 * size
     if max(apart, moved_on) <= least:
         return sweep.state.factor

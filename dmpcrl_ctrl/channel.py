@@ -7,9 +7,11 @@ piece is a message that can be watched, delayed, altered or lost; without one th
 What the kinds of message reveal of an agent: docs/design.md, "Privacy".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -86,13 +88,39 @@ class Neighbourhood:
         """Z."""
         return len(self.owner)
 
+    @cached_property
+    def entries(self) -> Index:
+        """(H,): what the agents hold, one agent after the other."""
+        return np.concatenate([np.zeros(0, dtype=np.intp), *self.held])
+
+    @cached_property
+    def parts(self) -> tuple[slice, ...]:
+        """Where each agent's entries stand in `entries`."""
+        ends = np.cumsum([0, *map(len, self.held)]).tolist()
+        return tuple(slice(a, b) for a, b in pairwise(ends))
+
+    @cached_property
+    def holders(self) -> Array:
+        """(Z,): how many agents hold each entry."""
+        return np.bincount(self.entries, minlength=self.size).astype(float)
+
+    @cached_property
+    def _by_entry(self) -> tuple[Index, Index, Index]:
+        """An order in which the holders of an entry follow each other; where each begins; which entries there are."""
+        order = np.argsort(self.entries, kind="stable")
+        there, starts = np.unique(self.entries[order], return_index=True)
+        return order, starts, there
+
+    def apart(self, stacked: Array) -> tuple[Array, ...]:
+        """One array an agent, of an array (H, ...) of all of them."""
+        return tuple(stacked[part] for part in self.parts)
+
     def gather(self, kind: Kind, parts: Sequence[Array]) -> Array:
         """(Z, ...): for each entry the sum over its holders, for its owner; parts[i] is (len(held[i]), ...)."""
+        if self.transport is None:
+            return self.gathered(kind, np.concatenate(parts))
         total = np.zeros((self.size, *parts[0].shape[1:]))
         for i, (entries, part) in enumerate(zip(self.held, parts, strict=True)):
-            if self.transport is None:
-                total[entries] += part
-                continue
             owners = self.owner[entries]
             for j in np.unique(owners):
                 piece = part[owners == j]
@@ -100,17 +128,32 @@ class Neighbourhood:
                 total[entries[owners == j]] += arrived
         return total
 
+    def gathered(self, kind: Kind, stacked: Array) -> Array:
+        """The same of all agents' parts in one array (H, ...)."""
+        if self.transport is not None:
+            return self.gather(kind, self.apart(stacked))
+        if stacked.ndim == 1:
+            return np.bincount(self.entries, stacked, self.size)
+        order, starts, there = self._by_entry
+        total = np.zeros((self.size, *stacked.shape[1:]))
+        if len(order):
+            total[there] = np.add.reduceat(stacked[order], starts, axis=0)
+        return total
+
     def scatter(self, kind: Kind, values: Array) -> tuple[Array, ...]:
         """For each agent the entries that it holds, of an array (Z, ...) of what each owner knows of its own."""
+        return self.apart(self.scattered(kind, values))
+
+    def scattered(self, kind: Kind, values: Array) -> Array:
+        """(H, ...): the same in one array."""
+        received = values[self.entries]
         if self.transport is None:
-            return tuple(values[entries] for entries in self.held)
-        received = []
-        for i, entries in enumerate(self.held):
-            owners, mine = self.owner[entries], values[entries]
+            return received
+        for i, (entries, mine) in enumerate(zip(self.held, self.apart(received), strict=True)):
+            owners = self.owner[entries]
             for j in np.unique(owners[owners != i]):
                 mine[owners == j] = self.transport.carry(Message(kind, int(j), i, mine[owners == j]))
-            received.append(mine)
-        return tuple(received)
+        return received
 
     def total(self, parts: Array, kind: Kind = Kind.SCALARS) -> Array:
         """(k,): sum over the agents of (M, k) scalars, as exact averaging (finitely many rounds) gives it to all."""
@@ -118,3 +161,13 @@ class Neighbourhood:
             return np.asarray(parts.sum(axis=0))
         carried = [self.transport.carry(Message(kind, i, EVERYBODY, p)) for i, p in enumerate(np.asarray(parts))]
         return np.asarray(np.sum(carried, axis=0))
+
+    def summed(self, share: Callable[[slice], Array], kind: Kind = Kind.SCALARS) -> Array:
+        """(k,): the same sum of what `share` makes of an agent's slice of arrays (H, ...).
+
+        Shares have to add up to what `share` makes of the whole arrays, as inner products do: in memory they are not
+        taken apart.
+        """
+        if self.transport is None:
+            return share(slice(None))
+        return self.total(np.array([share(part) for part in self.parts]), kind)

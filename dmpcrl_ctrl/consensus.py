@@ -12,6 +12,7 @@ Writing (15b) with y keeps S'y = 0 by itself: a disturbance of y heals instead o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -35,16 +36,16 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """K ways in which a state of ADMM may move: what they add to each agent's copies and multipliers.
+    """K ways in which a state of ADMM may move: what they add to the agents' copies and multipliers.
 
     Attributes
     ----------
     copies, y
-        One (held, K) array an agent each.
+        (H, K) each, one agent after the other: every agent has its own rows, and nobody has all.
     """
 
-    copies: tuple[Array, ...]
-    y: tuple[Array, ...]
+    copies: Array
+    y: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,11 @@ class ADMMState:
     factor: float = 1.0
     directions: Directions | None = None
 
+    @cached_property
+    def stacked(self) -> tuple[Array, Array]:
+        """(H,) each: copies and y, one agent after the other."""
+        return np.concatenate(self.copies), np.concatenate(self.y)
+
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
@@ -78,28 +84,28 @@ class Sweep:
     ----------
     start, state
         Where it began; the new one.
-    solutions
+    answers
         Of the local programs.
     gaps
-        xt - S z, one array an agent.
+        (H,): xt - S z, one agent after the other.
     moved
         (Z,): W (z - z_before).
     residuals
-        How far y + W S z has moved, in the norm of W^-1: one array an agent. ADMM is a fixed-point iteration in this
-        vector, and never takes two of them further apart.
+        (H,): how far y + W S z has moved, in the norm of W^-1. ADMM is a fixed-point iteration in this vector, and
+        never takes two of them further apart.
     """
 
     start: ADMMState
     state: ADMMState
-    solutions: tuple[QPSolution, ...]
-    gaps: tuple[Array, ...]
+    answers: "tuple[Answer, ...]"
+    gaps: Array
     moved: Array
-    residuals: tuple[Array, ...]
+    residuals: Array
 
     @property
     def primal(self) -> float:
         """Largest |xt - S z|."""
-        return largest(self.gaps)
+        return largest([self.gaps])
 
     @property
     def dual(self) -> float:
@@ -115,15 +121,31 @@ class LocalFailure(DmpcrlError):
         self.agent, self.status = agent, status
 
 
+class Answer(Protocol):
+    """What one agent's solve gave."""
+
+    @property
+    def status(self) -> Status:
+        """Unless it is OPTIMAL there are no numbers."""
+
+    @property
+    def shared(self) -> Array:
+        """(held,): xt, in the order of :class:`Held`."""
+
+    def solution(self) -> QPSolution:
+        """All variables and multipliers, checked; a status that is not OPTIMAL where the check finds them wanting."""
+        ...
+
+
 class Subproblem(Protocol):
     """One agent's augmented program (15a)."""
 
-    def solve(self, linear: Array, factor: float) -> QPSolution:
+    def solve(self, linear: Array, factor: float) -> Answer:
         """Minimise F_i + linear'xt + factor/2 |xt|^2_W, with the shared numbers in the order of :class:`Held`."""
         ...
 
     def law(self, factor: float) -> Array | None:
-        """(held, held): how xt of the last solution follows -linear while its active bounds stay; None: not known."""
+        """(held, held): how xt of the last answer follows -linear while its active bounds stay; None: not known."""
         ...
 
 
@@ -169,7 +191,6 @@ def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMS
 
 def step(
     agents: Sequence[Subproblem],
-    held: Sequence[Held],
     weights: Array,
     neighbourhood: Neighbourhood,
     state: ADMMState,
@@ -179,12 +200,12 @@ def step(
 
     Parameters
     ----------
-    agents, held
-        The local programs, and what each shares.
+    agents
+        The local programs.
     weights
         (Z,): diagonal of W, equal for all copies of a number.
     neighbourhood
-        Through which (15b) is done.
+        Who holds what, and through which (15b) is done.
     state
         Where to start.
     relaxation
@@ -195,24 +216,23 @@ def step(
     LocalFailure
         A local solve failed.
     """
-    W = [state.factor * weights[h.shared] for h in held]
-    solutions = []
-    for i, agent in enumerate(agents):
+    W = state.factor * weights[neighbourhood.entries]
+    copies, y = state.stacked
+    linear = y - W * copies
+    answers = []
+    for i, (agent, part) in enumerate(zip(agents, neighbourhood.parts, strict=True)):
         # (15a): the quadratic part of the penalty stands in the agent's Hessian
-        solution = agent.solve(state.y[i] - W[i] * state.copies[i], state.factor)
-        if not solution.status.ok:
-            raise LocalFailure(i, solution.status)
-        solutions.append(solution)
-    mine = [solution.x[h.local] for solution, h in zip(solutions, held, strict=True)]
-    z, moved, residuals = _agree(mine, state, held, state.factor * weights, neighbourhood, relaxation)
-    return Sweep(
-        state,
-        ADMMState(z, moved.copies, moved.y, state.factor, state.directions),
-        tuple(solutions),
-        tuple(xt - z_i for xt, z_i in zip(mine, moved.copies, strict=True)),
-        state.factor * weights * (z - state.z),
-        residuals,
+        answer = agent.solve(linear[part], state.factor)
+        if not answer.status.ok:
+            raise LocalFailure(i, answer.status)
+        answers.append(answer)
+    xt = np.concatenate([answer.shared for answer in answers])
+    z, after, residuals = _agree(xt, Directions(copies, y), state.factor * weights, neighbourhood, relaxation)
+    moved = ADMMState(
+        z, neighbourhood.apart(after.copies), neighbourhood.apart(after.y), state.factor, state.directions
     )
+    gaps, by = xt - after.copies, state.factor * weights * (z - state.z)
+    return Sweep(state, moved, tuple(answers), gaps, by, residuals)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,56 +246,47 @@ class Images:
     directions
         The copies and multipliers.
     residuals
-        Of :class:`Sweep`: one (held, K) array an agent.
+        (H, K): of :class:`Sweep`.
     """
 
     z: Array
     directions: Directions
-    residuals: tuple[Array, ...]
+    residuals: Array
 
 
 def images(
     laws: Sequence[Array],
     directions: Directions,
-    held: Sequence[Held],
     weights: Array,
     neighbourhood: Neighbourhood,
     factor: float,
     relaxation: float = 1.0,
 ) -> Images:
     """The derivative of :func:`step` in K directions, by the agents' laws (:meth:`Subproblem.law`)."""
-    solved = []
-    for law, h, copies, y in zip(laws, held, directions.copies, directions.y, strict=True):
-        solved.append(law @ (_times(factor * weights[h.shared], copies) - y))  # (15a)
-    return Images(*_agree(solved, directions, held, factor * weights, neighbourhood, relaxation))
+    W = factor * weights[neighbourhood.entries]
+    pushed = _times(W, directions.copies) - directions.y
+    solved = [law @ pushed[part] for law, part in zip(laws, neighbourhood.parts, strict=True)]  # (15a)
+    return Images(*_agree(np.concatenate(solved), directions, factor * weights, neighbourhood, relaxation))
 
 
 def _agree(
-    solved: Sequence[Array],
-    start: ADMMState | Directions,
-    held: Sequence[Held],
-    weights: Array,
-    neighbourhood: Neighbourhood,
-    relaxation: float,
-) -> tuple[Array, Directions, tuple[Array, ...]]:
+    solved: Array, start: Directions, weights: Array, neighbourhood: Neighbourhood, relaxation: float
+) -> tuple[Array, Directions, Array]:
     """(15b) and (15c) of one state, or of as many as the arrays have columns; z, copies and y, and the residuals."""
-    one = isinstance(start, ADMMState)
-    up, down = (Kind.PROPOSAL, Kind.AGREED) if one else (Kind.RESPONSE, Kind.AGREED_RESPONSE)
-    W = [weights[h.shared] for h in held]
-    ahead = [relaxation * (xt - old) for xt, old in zip(solved, start.copies, strict=True)]
-    relaxed = [old + by for old, by in zip(start.copies, ahead, strict=True)]
-    proposals = [_times(w, xt) + y for w, xt, y in zip(W, relaxed, start.y, strict=True)]
-    holders = np.bincount(np.concatenate([h.shared for h in held]), minlength=len(weights))
-    z = _times(1.0 / (holders * weights), neighbourhood.gather(up, proposals))  # (15b)
-    copies = neighbourhood.scatter(down, z)
-    y_next = tuple(y + _times(w, xt - z_i) for y, w, xt, z_i in zip(start.y, W, relaxed, copies, strict=True))  # (15c)
-    residuals = tuple(_times(np.sqrt(w), by) for w, by in zip(W, ahead, strict=True))
-    return z, Directions(copies, y_next), residuals
+    up, down = (Kind.PROPOSAL, Kind.AGREED) if solved.ndim == 1 else (Kind.RESPONSE, Kind.AGREED_RESPONSE)
+    W = weights[neighbourhood.entries]
+    ahead = relaxation * (solved - start.copies)
+    relaxed = start.copies + ahead
+    proposal = _times(W, relaxed) + start.y
+    z = _times(1.0 / (neighbourhood.holders * weights), neighbourhood.gathered(up, proposal))  # (15b)
+    copies = neighbourhood.scattered(down, z)
+    y = start.y + _times(W, relaxed - copies)  # (15c)
+    return z, Directions(copies, y), _times(np.sqrt(W), ahead)
 
 
 def _times(diagonal: Array, columns: Array) -> Array:
     """diag(diagonal) times a vector, or times each column."""
-    return np.asarray((diagonal * columns.T).T)
+    return diagonal * columns if columns.ndim == 1 else diagonal[:, None] * columns
 
 
 def largest(parts: Sequence[Array]) -> float:

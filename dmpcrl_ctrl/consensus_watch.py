@@ -34,11 +34,15 @@ class ConsensusWatch:
         """Whether the gaps are what they were a window ago, and y has grown out of proportion."""
         self._pulled += self._pull * sweep.state.factor
         if self._usual is None:
-            duals = [(s.equality_dual, s.lower_dual, s.upper_dual) for s in sweep.solutions]
+            duals = [(s.equality_dual, s.lower_dual, s.upper_dual) for s in (a.solution() for a in sweep.answers)]
             self._usual = largest([part for parts in duals for part in parts])
         if count % _WINDOW and not last:
             return False
-        now, then = np.concatenate(sweep.gaps), self._gaps
+        now, then = sweep.gaps, self._gaps
         self._gaps = now
         still = then is not None and bool(np.abs(now - then).max() <= _STEADY * np.abs(now).max())
-        return still and self._pulled > _OUT_OF_PROPORTION and largest(sweep.state.y) > _OUT_OF_PROPORTION * self._usual
+        return (
+            still
+            and self._pulled > _OUT_OF_PROPORTION
+            and largest([sweep.state.stacked[1]]) > _OUT_OF_PROPORTION * self._usual
+        )

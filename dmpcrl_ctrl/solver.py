@@ -13,6 +13,7 @@ import numpy as np
 
 from dmpcrl_ctrl import proxqp
 from dmpcrl_ctrl.active_set import ActiveSet, active_set, with_rows
+from dmpcrl_ctrl.affine_law import AffineLaw, Slopes, law_of, slopes_of
 from dmpcrl_ctrl.arrays import Array, Index, Matrix
 from dmpcrl_ctrl.backends import Backend, failed
 from dmpcrl_ctrl.convexity import convex
@@ -118,8 +119,8 @@ class CheckedSolver:
         self._primary = _backend(self.backend)
         self._known: _Known | None = None
         self._last: ActiveSet | None = None
-        self._answered: ActiveSet | None = None
-        self._response: tuple[ActiveSet, Array] | None = None
+        self._answered: tuple[ActiveSet, QP, QPSolution] | None = None
+        self._slopes: tuple[ActiveSet, Slopes] | None = None
         self._stale = False
         self._verdict: tuple[Array, bool] | None = None
 
@@ -141,21 +142,19 @@ class CheckedSolver:
                 return failed(qp, known)
             return known.scaling.original(self._solve(known.scaling.scaled(qp), known.sizes))
 
-    def response(self, at: Index) -> Array | None:
-        """(a, a): how the entries `at` of the last answer follow what is taken from g there, its active rows fixed.
+    def law(self, at: Index) -> AffineLaw | None:
+        """How the last answer follows g[at], its active rows fixed.
 
-        The same array as long as the active rows are the same; `at` is to be the same as well. None where there is no
+        Answers with the same active rows have the same `slopes`; `at` is to be the same as well. None where there is no
         answer, or one whose active rows are not known.
         """
         if self._answered is None or self._known is None:
             return None
-        if self._response is None or self._response[0] is not self._answered:
-            # with x = D x' and the cost times c: dx/dg = c D (dx'/dg') D
-            scaling = self._known.scaling
-            units = scaling.variables[at]
-            response = scaling.cost * units[:, None] * self._answered.response(at) * units
-            self._response = self._answered, response
-        return self._response[1]
+        rows, qp, solution = self._answered
+        scaling = self._known.scaling
+        if self._slopes is None or self._slopes[0] is not rows:
+            self._slopes = rows, slopes_of(qp, rows, at, scaling)
+        return law_of(self._slopes[1], qp, solution, rows, at, scaling, self._known.sizes, self.tolerance)
 
     def _accepted(self, qp: QP) -> _Known | Status:
         """What is known of the program's matrices, or why it is refused."""
@@ -218,7 +217,7 @@ class CheckedSolver:
         if self._holds(qp, solution, sizes):
             self.counts.refactored += refactored
             self.counts.unchanged += not refactored
-            self._answered = self._last
+            self._answered = self._last, qp, solution
             return solution
         return None
 
@@ -260,18 +259,18 @@ class CheckedSolver:
             candidate = active_set(qp, point)
             point = candidate.solve(qp, None if attempt else raw)
             if self._holds(qp, point, sizes):
-                return self._kept(candidate, point, raw)
+                return self._kept(qp, candidate, point, raw)
             off = off if attempt else kkt_residuals(qp, raw, sizes).worst
             if off > _NEARLY or not np.isfinite(point.x).all():
                 break
         else:
             found = self._reconciled(qp, candidate, point, sizes)
             if found is not None:
-                return self._kept(*found, raw)
+                return self._kept(qp, *found, raw)
         return replace(raw, status=Status.OPTIMAL) if off <= self.tolerance else None
 
-    def _kept(self, rows: ActiveSet, point: QPSolution, raw: QPSolution) -> QPSolution:
-        self._last, self._answered, self._stale = rows, rows, False
+    def _kept(self, qp: QP, rows: ActiveSet, point: QPSolution, raw: QPSolution) -> QPSolution:
+        self._last, self._answered, self._stale = rows, (rows, qp, point), False
         return replace(point, iterations=raw.iterations)
 
     def _reconciled(

@@ -20,6 +20,17 @@ def circle(held: Sequence[Held], transport: Transport | None = None) -> Neighbou
     return Neighbourhood(np.zeros(size, dtype=np.intp), tuple(h.shared for h in held), transport)
 
 
+@dataclass(frozen=True)
+class Solved:
+    """An answer whose variables are all shared."""
+
+    shared: np.ndarray
+    status: Status = Status.OPTIMAL
+
+    def solution(self) -> QPSolution:
+        return QPSolution(self.shared, NONE, NONE, NONE, self.status)
+
+
 @dataclass
 class Scalar:
     """f(x) = h/2 (x - c)^2 on [low, high], penalised with weight w."""
@@ -31,10 +42,10 @@ class Scalar:
     high: float = np.inf
     x: float = np.nan
 
-    def solve(self, linear: np.ndarray, factor: float) -> QPSolution:
+    def solve(self, linear: np.ndarray, factor: float) -> Solved:
         x = np.clip((self.h * self.c - linear) / (self.h + factor * self.w), self.low, self.high)
         self.x = float(x[0])
-        return QPSolution(np.asarray(x), NONE, NONE, NONE, Status.OPTIMAL)
+        return Solved(np.asarray(x))
 
     def law(self, factor: float) -> np.ndarray | None:
         """Zero at a bound."""

@@ -90,12 +90,14 @@ def test_a_pinned_variable_has_a_multiplier_of_either_sign() -> None:
 
 
 @pytest.mark.parametrize("matrix", [np.asarray, sparse.csc_array])
-def test_the_response_is_what_the_point_follows_a_push_by(matrix: type) -> None:
+def test_the_sensitivity_is_what_point_and_multipliers_follow_a_push_by(matrix: type) -> None:
     """x_1 and x_2 move together while x_1 - x_2 = 1 is held: 2 x_1 = 8 - mu + p_1 and mu = 1 - p_2."""
     program = QP(
         matrix(PROGRAM.H), PROGRAM.g, matrix(PROGRAM.A), PROGRAM.b, matrix(PROGRAM.C), PROGRAM.lower, PROGRAM.upper
     )
     rows = with_rows(program, np.array([], dtype=int), np.array([1]))
-    assert np.allclose(rows.response(np.array([0, 1, 2])), [[0.5, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]], atol=1e-14)
-    assert np.allclose(rows.response(np.array([2])), [[0.5]], atol=1e-14)
-    assert rows.response(np.array([], dtype=int)).shape == (0, 0)
+    found = rows.sensitivity(np.array([0, 1, 2]))
+    assert np.allclose(found[:3], [[0.5, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]], atol=1e-14)
+    assert np.allclose(found[3], [0.0, 0.0, -1.0], atol=1e-14)
+    assert np.allclose(rows.sensitivity(np.array([2]))[2], [0.5], atol=1e-14)
+    assert rows.sensitivity(np.array([], dtype=int)).shape == (4, 0)

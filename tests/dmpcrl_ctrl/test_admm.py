@@ -18,7 +18,7 @@ from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
-from tests.scalar_agents import ALL_SHARE_ONE, NONE, Scalar, circle
+from tests.scalar_agents import ALL_SHARE_ONE, NONE, Scalar, Solved, circle
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
 MODEST = sorted(set(FEATURES) - {"terminal_equality", "merely_convex"})
@@ -30,7 +30,6 @@ def test_a_disturbed_multiplier_heals(memory: int) -> None:
     disturbed = replace(cold_state(ALL_SHARE_ONE, 1), y=(np.array([7.0]), np.array([0.0]), np.array([0.0])))
     result = iterate(
         agents,
-        ALL_SHARE_ONE,
         np.ones(1),
         circle(ALL_SHARE_ONE),
         disturbed,
@@ -44,7 +43,7 @@ def test_a_disturbed_multiplier_heals(memory: int) -> None:
 def test_over_relaxation_keeps_the_solution(relaxation: float) -> None:
     agents = [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 4.0))]
     options = ADMMOptions(iterations=400, tolerance=1e-10, relaxation=relaxation)
-    result = iterate(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
+    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
     assert result.status is Status.OPTIMAL
     assert result.state.z == pytest.approx([22.0 / 8.0], abs=1e-8)
     assert len(result.primal) == len(result.dual) < 400
@@ -52,13 +51,12 @@ def test_over_relaxation_keeps_the_solution(relaxation: float) -> None:
 
 def test_a_local_failure_is_named_and_nothing_is_lost() -> None:
     class Failing(Scalar):
-        def solve(self, linear: np.ndarray, factor: float) -> QPSolution:
-            return QPSolution(NONE, NONE, NONE, NONE, Status.PRIMAL_INFEASIBLE)
+        def solve(self, linear: np.ndarray, factor: float) -> Solved:
+            return Solved(NONE, Status.PRIMAL_INFEASIBLE)
 
     state = ADMMState(np.array([3.0]), (np.full(1, 3.0),) * 3, (np.ones(1),) * 3)
     result = iterate(
         [Scalar(1, 0), Failing(1, 0), Scalar(1, 0)],
-        ALL_SHARE_ONE,
         np.ones(1),
         circle(ALL_SHARE_ONE),
         state,
@@ -68,12 +66,27 @@ def test_a_local_failure_is_named_and_nothing_is_lost() -> None:
     assert result.state.z is state.z
 
 
+def test_a_solution_that_is_found_wanting_at_the_end_is_a_local_failure() -> None:
+    class Wanting(Scalar):
+        def solve(self, linear: np.ndarray, factor: float) -> Solved:
+            return Unproved(super().solve(linear, factor).shared)
+
+    class Unproved(Solved):
+        def solution(self) -> QPSolution:
+            return replace(super().solution(), status=Status.SOLVER_FAILED)
+
+    agents = [Scalar(1, 0), Scalar(1, 1), Wanting(1, 2)]
+    start = cold_state(ALL_SHARE_ONE, 1)
+    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE), start, ADMMOptions(balance_at=()))
+    assert (result.status, result.culprit, result.solutions) == (Status.SOLVER_FAILED, 2, ())
+
+
 def test_weights_apart_a_component_are_weighed_in_the_mean() -> None:
     """(15b) with W: after a shift of the state the fixed point is reached again from anywhere."""
     held = [Held(np.array([0]), np.array([0])), Held(np.array([0]), np.array([0]))]
     agents = [Scalar(1.0, 0.0, 2.0), Scalar(3.0, 4.0, 2.0)]
     result = iterate(
-        agents, held, np.array([2.0]), circle(held), cold_state(held, 1), ADMMOptions(iterations=200, tolerance=1e-12)
+        agents, np.array([2.0]), circle(held), cold_state(held, 1), ADMMOptions(iterations=200, tolerance=1e-12)
     )
     assert result.state.z == pytest.approx([3.0], abs=1e-10)
 
@@ -92,14 +105,14 @@ def test_one_lost_message_heals(memory: int) -> None:
     agents = [Scalar(1.0, c) for c in (0.0, 1.0, 5.0)]
     options = ADMMOptions(iterations=80, acceleration=memory, balance_at=())
     start = cold_state(ALL_SHARE_ONE, 1)
-    result = iterate(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE, Once()), start, options)
+    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, Once()), start, options)
     assert result.state.z == pytest.approx([2.0], abs=1e-12)
 
 
 def test_acceleration_asks_for_responses_and_sums_up_products() -> None:
     watched, agents = Watched(), [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 5.0))]
     options = ADMMOptions(iterations=6, acceleration=2, balance_at=())
-    iterate(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1), options)
+    iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1), options)
     said = {Kind.PROPOSAL, Kind.AGREED, Kind.RESPONSE, Kind.AGREED_RESPONSE, Kind.PRODUCTS, Kind.SCALARS}
     assert {message.kind for message in watched.messages} == said
     # of two directions, with each other and with the residual
@@ -127,20 +140,20 @@ def test_a_step_ahead_that_makes_things_worse_is_given_up() -> None:
     """Kinks: the curvature of two agents is far larger beyond 1, so that the law of one side misleads."""
 
     class Kinked(Scalar):
-        def solve(self, linear: np.ndarray, factor: float) -> QPSolution:
+        def solve(self, linear: np.ndarray, factor: float) -> Solved:
             soft = (self.h * self.c - linear) / (self.h + factor * self.w)
             hard = (self.h * self.c + 1e3 - linear) / (self.h + 1e3 + factor * self.w)
             self.steep = bool(soft[0] > 1.0)
-            return QPSolution(hard if self.steep else soft, NONE, NONE, NONE, Status.OPTIMAL)
+            return Solved(hard if self.steep else soft)
 
         def law(self, factor: float) -> np.ndarray:
             return np.array([[1.0 / (self.h + (1e3 if self.steep else 0.0) + factor * self.w)]])
 
     agents = [Kinked(2.5, 9.0), Kinked(8.0, 6.0), Scalar(1.5, -10.0)]
     options = ADMMOptions(acceleration=5, balance_at=())
-    found = sweeps(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
+    found = sweeps(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
     taken = list(islice(found, 120))
-    sizes = [float(np.linalg.norm(np.concatenate(sweep.residuals))) for sweep in taken]
+    sizes = [float(np.linalg.norm(sweep.residuals)) for sweep in taken]
     assert any(after is before for before, after in pairwise(taken[:10]))
     assert all(after <= before + 1e-14 for before, after in pairwise(sizes))
     # stationary: 2.5 (x - 9) + 8 (x - 6) + 2000 (x - 1) + 1.5 (x + 10) = 0

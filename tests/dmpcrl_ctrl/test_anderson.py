@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from dmpcrl_ctrl.admm import ADMMOptions, sweeps
 from dmpcrl_ctrl.anderson import Acceleration
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.consensus import Directions, Held, Sweep, cold_state, images, step
+from dmpcrl_ctrl.consensus import Directions, Sweep, cold_state, images, step
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
@@ -23,11 +23,11 @@ AGENTS = [Scalar(1.0, 0.0), Scalar(2.0, 1.0), Scalar(5.0, 5.0)]
 
 
 def first_sweep(agents: list[Scalar]) -> Sweep:
-    return step(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1))
+    return step(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1))
 
 
 def acceleration(capacity: int) -> Acceleration:
-    return Acceleration(capacity, 1.0, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE))
+    return Acceleration(capacity, 1.0, np.ones(1), circle(ALL_SHARE_ONE))
 
 
 @pytest.mark.parametrize("relaxation", [1.0, 1.7])
@@ -36,28 +36,30 @@ def test_images_are_differences_of_iterations(relaxation: float) -> None:
     problem, data = random_problem(Blueprint(((2, 1), (3, 2), (1, 1)), ((0, 1), (1, 2)), 4, frozenset({"scales"}), 5))
     evaluator = DistributedEvaluator(problem)
     agents, weights, neighbourhood = evaluator._agents(data, None), evaluator.weights, evaluator._neighbourhood
-    held: list[Held] = [agent.program.held for agent in agents]
     state = list(islice(evaluator.iterates(data), 12))[-1].memory
     assert state is not None
     state, rng = replace(state, factor=1.0), np.random.default_rng(0)
     size = 1e-7 * np.abs(state.z).max()
-    shapes = [(len(h.shared), 3) for h in held]
-    y_ways = (rng.normal(size=shape) * weights[h.shared][:, None] for h, shape in zip(held, shapes, strict=True))
-    ways = Directions(tuple(rng.normal(size=shape) for shape in shapes), tuple(y_ways))
-    before = step(agents, held, weights, neighbourhood, state, relaxation)
+    entries = neighbourhood.entries
+    copies_ways, y_ways = rng.normal(size=(2, len(entries), 3))
+    ways = Directions(copies_ways, y_ways * weights[entries][:, None])
+    before = step(agents, weights, neighbourhood, state, relaxation)
     laws = [agent.law(1.0) for agent in agents]
     assert all(law is not None for law in laws)
     known = [law for law in laws if law is not None]
-    found = images(known, ways, held, weights, neighbourhood, 1.0, relaxation)
+    found = images(known, ways, weights, neighbourhood, 1.0, relaxation)
     for k in range(3):
-        copies = tuple(c + size * D[:, k] for c, D in zip(state.copies, ways.copies, strict=True))
-        y = tuple(v + size * Y[:, k] for v, Y in zip(state.y, ways.y, strict=True))
-        after = step(agents, held, weights, neighbourhood, replace(state, copies=copies, y=y), relaxation)
-        pairs: list[tuple[Array, Array, Array]] = [(before.state.z, after.state.z, found.z[:, k])]
-        for i in range(len(agents)):
-            pairs.append((before.state.y[i], after.state.y[i], found.directions.y[i][:, k]))
-            pairs.append((before.state.copies[i], after.state.copies[i], found.directions.copies[i][:, k]))
-            pairs.append((before.residuals[i], after.residuals[i], found.residuals[i][:, k]))
+        copies, y = (
+            neighbourhood.apart(part + size * way[:, k])
+            for part, way in zip(state.stacked, (ways.copies, ways.y), strict=True)
+        )
+        after = step(agents, weights, neighbourhood, replace(state, copies=copies, y=y), relaxation)
+        pairs: list[tuple[Array, Array, Array]] = [
+            (before.state.z, after.state.z, found.z[:, k]),
+            (before.state.stacked[0], after.state.stacked[0], found.directions.copies[:, k]),
+            (before.state.stacked[1], after.state.stacked[1], found.directions.y[:, k]),
+            (before.residuals, after.residuals, found.residuals[:, k]),
+        ]
         for old, new, image in pairs:
             scale = np.abs(image).max(initial=1e-6)
             assert np.abs((new - old) / size - image).max(initial=0.0) <= 1e-5 * scale
@@ -65,7 +67,7 @@ def test_images_are_differences_of_iterations(relaxation: float) -> None:
 
 def test_a_map_of_three_dimensions_is_solved_in_five_iterations() -> None:
     options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
-    found = sweeps(AGENTS, ALL_SHARE_ONE, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    found = sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
     last = list(islice(found, 5))[-1]
     assert last.state.z == pytest.approx([27.0 / 8.0], abs=1e-12)
     # y = -f'(z)
@@ -74,13 +76,13 @@ def test_a_map_of_three_dimensions_is_solved_in_five_iterations() -> None:
 
 def test_what_one_sample_has_learnt_solves_the_next_in_two_iterations() -> None:
     options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
-    first = sweeps(AGENTS, ALL_SHARE_ONE, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    first = sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
     learnt = list(islice(first, 6))[-1].state.directions
     assert learnt is not None
     moved, cold = [Scalar(1.0, 8.0), Scalar(2.0, -1.0), Scalar(5.0, 2.0)], cold_state(ALL_SHARE_ONE, 1)
     for directions, reached in ((learnt, True), (None, False)):
         start = replace(cold, directions=directions)
-        last = list(islice(sweeps(moved, ALL_SHARE_ONE, np.ones(1), neighbourhood, start, options), 2))[-1]
+        last = list(islice(sweeps(moved, np.ones(1), neighbourhood, start, options), 2))[-1]
         assert (abs(float(last.state.z[0]) - 2.0) < 1e-9) is reached
 
 
@@ -89,20 +91,20 @@ def test_the_mixture_leaves_the_least_residual() -> None:
     laws = [agent.law(1.0) for agent in AGENTS]
     ahead, start = acceleration(8).after(sweep, laws)
     assert ahead.known is not None
-    R, r = np.vstack(ahead.known.residuals), np.concatenate(sweep.residuals)
+    R, r = ahead.known.residuals, sweep.residuals
     g = np.linalg.lstsq(R, -r)[0]
     assert start.z == pytest.approx(sweep.state.z + ahead.known.z @ g, rel=1e-9)
 
 
 def test_directions_are_orthonormal_and_the_oldest_are_forgotten() -> None:
     options, neighbourhood = ADMMOptions(acceleration=2, balance_at=()), circle(ALL_SHARE_ONE)
-    found = sweeps(AGENTS, ALL_SHARE_ONE, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    found = sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
     taken = [sweep.state.directions for sweep in islice(found, 5)]
     assert taken[0] is None
     counts = []
     for directions in taken[1:]:
         assert directions is not None
-        stacked = np.vstack([*directions.copies, *directions.y])
+        stacked = np.vstack([directions.copies, directions.y])
         counts.append(stacked.shape[1])
         assert np.abs(np.diag(stacked.T @ stacked) - 1.0).max() < 1e-12
         assert np.abs(stacked.T @ stacked - np.eye(counts[-1])).max() < 1e-9
@@ -121,7 +123,7 @@ def test_images_are_made_anew_where_a_law_has_changed_or_is_doubted() -> None:
     sweep = first_sweep(AGENTS)
     laws = [agent.law(1.0) for agent in AGENTS]
     ahead, start = acceleration(8).after(sweep, laws)
-    again = step(AGENTS, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), start)
+    again = step(AGENTS, np.ones(1), circle(ALL_SHARE_ONE), start)
     kept, _ = ahead.after(again, laws)
     assert kept.known is not None and ahead.known is not None
     assert kept.known.z[:, 0] == ahead.known.z[:, 0]

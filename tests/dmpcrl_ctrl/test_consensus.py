@@ -28,7 +28,7 @@ def errors(agents: list[Scalar], weight: float, optimum: float, count: int) -> n
     held = ALL_SHARE_ONE[: len(agents)]
     state, found = cold_state(held, 1), []
     for _ in range(count):
-        sweep = step(agents, held, np.array([weight]), circle(held), state)
+        sweep = step(agents, np.array([weight]), circle(held), state)
         assert isinstance(sweep, Sweep)
         state = sweep.state
         duals = [float(y[0] + a.h * (optimum - a.c)) for y, a in zip(state.y, agents, strict=True)]
@@ -61,7 +61,7 @@ def test_unequal_curvatures_converge_at_the_published_best_rates(
 def test_one_iteration_is_the_one_on_paper() -> None:
     """f_i = (x - c_i)^2 / 2 with w = 1 from zero: x_i = c_i / 2, z their mean, y_i = x_i - z."""
     agents = [Scalar(1.0, c) for c in (0.0, 2.0, 10.0)]
-    sweep = step(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1))
+    sweep = step(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1))
     assert sweep.state.z == pytest.approx([2.0])
     assert [float(y[0]) for y in sweep.state.y] == pytest.approx([-2.0, -1.0, 3.0])
     assert (sweep.primal, sweep.dual) == pytest.approx((3.0, 2.0))
@@ -154,7 +154,7 @@ def test_the_multipliers_of_a_number_cancel(case: Case, memory: int) -> None:
 
 def test_what_crosses_the_channel_is_proposals_and_what_is_agreed() -> None:
     watched, agents = Watched(), [Scalar(1.0, c) for c in (0.0, 1.0, 5.0)]
-    sweep = step(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1))
+    sweep = step(agents, np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1))
     kinds = [(m.kind, m.sender, m.receiver) for m in watched.messages]
     assert kinds == [(Kind.PROPOSAL, 1, 0), (Kind.PROPOSAL, 2, 0), (Kind.AGREED, 0, 1), (Kind.AGREED, 0, 2)]
     assert [float(m.values[0]) for m in watched.messages] == pytest.approx([0.5, 2.5, 1.0, 1.0])
@@ -167,7 +167,7 @@ def test_agents_go_by_what_has_reached_them() -> None:
             return message.values + (10.0 if message.kind is Kind.AGREED else 1.0)
 
     agents = [Scalar(1.0, c) for c in (0.0, 1.0, 5.0)]
-    sweep = step(agents, ALL_SHARE_ONE, np.ones(1), circle(ALL_SHARE_ONE, Altered()), cold_state(ALL_SHARE_ONE, 1))
+    sweep = step(agents, np.ones(1), circle(ALL_SHARE_ONE, Altered()), cold_state(ALL_SHARE_ONE, 1))
     z = (0.0 + 0.5 + 2.5 + 2.0) / 3.0
     assert sweep.state.z == pytest.approx([z])
     assert [float(copy[0]) for copy in sweep.state.copies] == pytest.approx([z, z + 10.0, z + 10.0])

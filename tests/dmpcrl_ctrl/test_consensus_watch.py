@@ -13,7 +13,6 @@ def test_constraints_that_contradict_each_other_stall_and_name_the_agent_at_odds
     agents = [Scalar(1.0, 0.0, high=1.0), Scalar(1.0, 0.0, high=1.5), Scalar(1.0, 9.0, low=5.0)]
     result = iterate(
         agents,
-        ALL_SHARE_ONE,
         np.ones(1),
         circle(ALL_SHARE_ONE),
         cold_state(ALL_SHARE_ONE, 1),
@@ -28,9 +27,7 @@ def test_constraints_that_contradict_each_other_stall_and_name_the_agent_at_odds
 def test_a_contradiction_that_holds_z_at_zero_is_found(tolerance: float | None) -> None:
     agents = [Scalar(1.0, 0.0, low=1.0), Scalar(1.0, 0.0, high=-1.0)]
     options = ADMMOptions(iterations=100, tolerance=tolerance)
-    result = iterate(
-        agents, ALL_SHARE_ONE[:2], np.ones(1), circle(ALL_SHARE_ONE[:2]), cold_state(ALL_SHARE_ONE[:2], 1), options
-    )
+    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE[:2]), cold_state(ALL_SHARE_ONE[:2], 1), options)
     assert result.status is Status.CONSENSUS_STALLED
     assert result.state.z == pytest.approx([0.0])
 
@@ -40,7 +37,5 @@ def test_a_penalty_far_too_light_is_no_contradiction(penalty: float) -> None:
     agents = [Scalar(1.0, c, penalty) for c in (0.0, 1.0, 5.0)]
     options = ADMMOptions(iterations=300, tolerance=1e-9, penalty=penalty)
     start = cold_state(ALL_SHARE_ONE, 1)
-    result = iterate(
-        agents, ALL_SHARE_ONE, np.full(1, penalty), circle(ALL_SHARE_ONE), start, options, curvature=np.ones(1)
-    )
+    result = iterate(agents, np.full(1, penalty), circle(ALL_SHARE_ONE), start, options, curvature=np.ones(1))
     assert result.status is Status.NOT_CONVERGED

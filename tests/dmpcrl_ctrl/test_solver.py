@@ -325,22 +325,41 @@ def test_where_every_solver_fails_a_feasible_program_is_not_called_infeasible(mo
     assert solution.status is Status.SOLVER_FAILED
 
 
-def test_the_response_of_an_answer_is_its_derivative_in_any_units() -> None:
+def test_the_law_of_an_answer_is_its_derivative_in_any_units() -> None:
     """Two variables, one at its bound, in units of 1e-4 and 1e3: the free one follows by 1 / h."""
     units = np.array([1e-4, 1e3])
     H, A, C = np.diag([4.0, 8.0]) / np.outer(units, units), np.zeros((0, 2)), np.diag(1.0 / units)
     solver, at = CheckedSolver(), np.array([0, 1])
-    assert solver.response(at) is None
+    assert solver.law(at) is None
     g = np.array([-8.0, -80.0]) / units
     found = solver.solve(QP(H, g, A, np.zeros(0), C, np.full(2, -5.0), np.full(2, 5.0)))
     assert found.x / units == pytest.approx([2.0, 5.0])
-    response = solver.response(at)
-    assert response is not None
-    assert response == pytest.approx(np.diag([units[0] ** 2 / 4.0, 0.0]), rel=1e-9, abs=1e-18)
+    law = solver.law(at)
+    assert law is not None
+    assert law.slopes.response == pytest.approx(np.diag([units[0] ** 2 / 4.0, 0.0]), rel=1e-9, abs=1e-18)
     assert solver.solve(QP(H, 1.01 * g, A, np.zeros(0), C, np.full(2, -5.0), np.full(2, 5.0))).status is Status.OPTIMAL
-    assert solver.response(at) is response
+    again = solver.law(at)
+    assert again is not None and again.slopes is law.slopes
     assert solver.solve(QP(H, g, A, np.zeros(0), C, np.full(2, 5.0), np.full(2, -5.0))).status is not Status.OPTIMAL
-    assert solver.response(at) is None
+    assert solver.law(at) is None
+
+
+@pytest.mark.parametrize("far", [1e3, 1e8, 1e12, 1e14, 1e20])
+def test_a_bound_far_away_hides_no_violation(far: float) -> None:
+    """|x - 1|^2, x_0 <= 0.5 and |x_1| <= far: the point that was optimal without the first bound is not any more."""
+    program = qp(2 * np.eye(2), [-2, -2], [], [], np.eye(2), [-INF, -far], [0.5, far])
+    wrong = QPSolution(np.ones(2), np.zeros(0), np.zeros(2), np.zeros(2), Status.OPTIMAL)
+    assert kkt_residuals(program, wrong).feasibility > 0.1
+    solver = CheckedSolver()
+    assert solver.solve(replace(program, upper=np.array([2.0, far]))).x == pytest.approx([1.0, 1.0])
+    assert solver.solve(program).x == pytest.approx([0.5, 1.0])
+
+
+def test_large_multipliers_that_cancel_explain_no_large_residual() -> None:
+    """x_0 >= 0 twice: multipliers of 1e14 and their rounding leave the derivative 0.01 short."""
+    program = qp([[0.0]], [1.0], [], [], [[1.0], [1.0]], [0, 0], [INF, INF])
+    point = QPSolution(np.zeros(1), np.zeros(0), np.array([1e14, 0.0]), np.array([0.0, 1e14 - 1.01]), Status.OPTIMAL)
+    assert kkt_residuals(program, point).worst > 1e-3
 
 
 @pytest.mark.parametrize("bound", [5.4e-3, 0.1, 1.0])
