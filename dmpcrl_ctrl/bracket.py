@@ -12,9 +12,10 @@ feasible), so that it keeps its digits however small it is. Both take one exchan
 
 For rounding, errors are bounded along the roll-out and back along the costates (:mod:`dmpcrl_ctrl.rounding`): the upper
 side takes the states at their worst, the lower side the slopes by the inputs at their worst over the whole box. To that
-comes 1e-12 of all terms that are summed up, where rounding makes a hundredth of it. One thing is forgiven: hard bounds
-and terminal equalities that the roll-out misses by rounding alone, at the price that the multipliers at hand have for
-it.
+comes 1e-12 of the magnitudes of all products that are summed up, where rounding makes a hundredth of it. One thing is
+forgiven: hard bounds and terminal equalities that the roll-out misses by rounding alone (64 units of the terms of the
+row), at the price that the multipliers at hand have for it. So beside hard constraints the upper side is proved for the
+problem with these relaxed by rounding, which is the one that floating-point data can state.
 """
 
 from collections.abc import Sequence
@@ -76,7 +77,9 @@ def admissible(model: LocalModel, data: AgentData, u: Array, action: bool) -> Ar
     clipped, before = u.copy(), data.previous_input
     for k in range(len(u)):
         if k or not action:
-            near = np.clip(u[k], before - model.du_max, before + model.du_max)
+            # a unit of rounding inside, so that the exact difference keeps to the limit as well
+            low, high = np.nextafter(before - model.du_max, before), np.nextafter(before + model.du_max, before)
+            near = np.clip(u[k], low, high)
             clipped[k] = np.clip(near, model.u_min, model.u_max)
         before = clipped[k]
     return clipped
@@ -169,7 +172,7 @@ def _share(point: AgentPoint, states: Errors, slopes: Array, action: bool) -> tu
     slackness = (_product(duals.lower, low), _product(duals.upper, high), float(duals.terminal @ end))
     gap_u, rates, error = _input_gap(point, slopes, action)
     gap = costs[-1] + costs[-2] - float(least.sum()) - sum(slackness) + gap_u + rates
-    terms = np.abs((*costs, *slackness, rates, *_sensitivity(point)))
+    terms = np.abs((model.V0, *point.sizes, *slackness, rates, *_sensitivity(point)))
     margin = MARGIN * float(terms.sum())
     violation, price = _violation(point, low, high)
     total = sum(costs)
@@ -205,20 +208,23 @@ def _violation(point: AgentPoint, low: Array, high: Array) -> tuple[float, float
     return beyond, sum(tolerated)
 
 
-def _sensitivity(point: AgentPoint) -> tuple[float, float]:
-    """What relative errors would change: in the dynamics by their multipliers, in bounds by their prices."""
+def _sensitivity(point: AgentPoint) -> tuple[float, float, float]:
+    """What relative errors would change: in dynamics and rates by their multipliers, in bounds by their prices."""
     model, plan, w = point.model, point.plan, point.weights[:-1, None]
     price = w * np.where(model.soft, model.slack_weight, 0.0) + 2.0 * w * model.slack_quadratic * plan.sigma
     multiplier = price + point.duals.lower + point.duals.upper
-    return float((np.abs(point.duals.dynamics) * point.prediction_terms).sum()), float(
-        (multiplier * point.bounded_terms).sum()
-    )
+    limits = [existing(np.abs(part)) for part in (model.lower, model.x_lb, model.upper, model.x_ub)]
+    rows = point.bounded_terms + sum(limits)
+    u = np.abs(np.vstack([point.data.previous_input, plan.u]))
+    rates = (point.duals.du_min + point.duals.du_max) * (u[1:] + u[:-1] + existing(model.du_max))
+    dynamics = np.abs(point.duals.dynamics) * point.prediction_terms
+    return float(dynamics.sum()), float((multiplier * rows).sum()), float(rates.sum())
 
 
 def _excess(point: AgentPoint) -> tuple[Array, Array]:
     """(N, p) each: lower + x_lb - C x and C x - upper - x_ub, -inf where there is no bound."""
     model, rows = point.model, point.bounded
-    return model.lower + model.x_lb - rows, rows - model.upper - model.x_ub
+    return (model.lower + model.x_lb) - rows, rows - (model.upper + model.x_ub)
 
 
 def _product(multiplier: Array, excess: Array) -> float:

@@ -65,16 +65,18 @@ class Certificate:
         return upper - lower
 
 
-def certify(points: Sequence[AgentPoint], components: Components, action: bool) -> Certificate:
-    """Certificate of the plans and multipliers in `points`; of Q where the first inputs are given (`action`)."""
+def certify(points: Sequence[AgentPoint], components: Components, action: Sequence[Array] | None) -> Certificate:
+    """Certificate of the plans and multipliers in `points`; of Q where the first inputs are given (`action`).
+
+    The bracket is that of the states and actions which are given, whatever the plans begin with.
+    """
     told = owners_trajectories(points, components)
     true = [replace(p, plan=replace(p.plan, neighbours=known)) for p, known in zip(points, told, strict=True)]
     cost = float(components.neighbourhood.total(np.array([[cost_scale(point)] for point in true]))[0])
-    found = [
-        residuals(point, incoming, action, cost)
-        for point, incoming in zip(true, gathered_prices(true, components), strict=True)
-    ]
-    bounds = bracket(points, components, action)
+    given = [None] * len(points) if action is None else action
+    each = zip(true, gathered_prices(true, components), given, strict=True)
+    found = [residuals(point, incoming, own, cost) for point, incoming, own in each]
+    bounds = bracket(_begun(points, given), components, action is not None)
     return Certificate(
         stationarity=np.array([r.stationarity for r in found]),
         feasibility=np.array([r.feasibility for r in found]),
@@ -85,6 +87,15 @@ def certify(points: Sequence[AgentPoint], components: Components, action: bool) 
         relaxed=bounds.relaxed,
         violation=bounds.violation,
     )
+
+
+def _begun(points: Sequence[AgentPoint], action: Sequence[Array | None]) -> list[AgentPoint]:
+    """The points with the given actions for their first inputs."""
+    begun = []
+    for point, own in zip(points, action, strict=True):
+        u = point.plan.u if own is None else np.vstack([own, point.plan.u[1:]])
+        begun.append(replace(point, plan=replace(point.plan, u=u)))
+    return begun
 
 
 def owners_trajectories(points: Sequence[AgentPoint], components: Components) -> list[dict[int, Array]]:

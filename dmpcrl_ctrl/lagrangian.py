@@ -88,6 +88,26 @@ class AgentPoint:
         return np.asarray(terms)
 
     @cached_property
+    def sizes(self) -> tuple[float, ...]:
+        """Sums of the magnitudes of all products behind :meth:`costs`, which may cancel in it, V0 apart."""
+        model, w, sigma = self.model, self.weights, self.plan.sigma
+        x, u = np.abs(self.plan.x), np.abs(self.plan.u)
+        dx, du = (np.abs(part) for part in self.deviation)
+        price = np.where(model.soft, model.slack_weight, 0.0)
+        mixed = x[:-1] @ np.abs(model.G).T
+        for j, known in self.neighbours.items():
+            mixed = mixed + (np.abs(known[:-1]) @ np.abs(model.G_ij[j]).T if j in model.G_ij else 0.0)
+        return (
+            float((np.hstack([x[:-1], u]) @ np.abs(model.f)).sum()),
+            float(w[:-1] @ _squares(dx[:-1], np.abs(model.Q))),
+            float(w[:-1] @ _squares(du, np.abs(model.R))),
+            float(w[:-1] @ _squares(mixed, np.abs(model.Q_c))),
+            float(w[-1] * _squares(dx[-1:], np.abs(model.P))[0]),
+            float(w[:-1] @ (sigma @ price)),
+            float(w[:-1] @ (sigma**2 @ model.slack_quadratic)),
+        )
+
+    @cached_property
     def ranges(self) -> tuple[Array, Array]:
         """(n,), (m,): how large states and inputs may become: of the plan, the set points, and what limits reach."""
         model, plan, data = self.model, self.plan, self.data

@@ -16,7 +16,7 @@ from dmpcrl_ctrl.qp import KKTResiduals
 
 _SMALL = 1e-5
 # of what an agent's whole range would cost; at rest all costs are rounding, and so would be what is relative to them
-_NOTHING = 1e-6
+_NOTHING = 1e-8
 _TINY = 1e-100
 
 
@@ -29,7 +29,7 @@ class _Scales:
     sigma: Array
 
 
-def residuals(point: AgentPoint, incoming: Array, action: bool, cost: float) -> KKTResiduals:
+def residuals(point: AgentPoint, incoming: Array, action: Array | None, cost: float) -> KKTResiduals:
     """Residuals of one agent.
 
     Parameters
@@ -39,13 +39,14 @@ def residuals(point: AgentPoint, incoming: Array, action: bool, cost: float) -> 
     incoming
         (N + 1, n): what the neighbours pay for its states.
     action
-        Whether u(0) is given, so that it is no variable and has no bounds.
+        (m,): u(0) where it is given, so that it is no variable and has no bounds.
     cost
         The network's :func:`cost_scale`: what small numbers are small against.
     """
-    stationarity, scales = _stationarity(point, incoming, action, cost)
-    feasibility, sign, complementarity = [_dynamics(point, cost)], [], []
-    for excess, size, multiplier, weight in _inequalities(point, scales, action, cost):
+    given = action is not None
+    stationarity, scales = _stationarity(point, incoming, given, cost)
+    feasibility, sign, complementarity = [_dynamics(point, cost), _given(point, action)], [], []
+    for excess, size, multiplier, weight in _inequalities(point, scales, given, cost):
         exists = np.isfinite(excess)
         distance = np.where(exists, excess, -np.inf) / size
         share = multiplier * weight
@@ -57,7 +58,7 @@ def residuals(point: AgentPoint, incoming: Array, action: bool, cost: float) -> 
 
 
 def cost_scale(point: AgentPoint) -> float:
-    """An agent's share in what costs are measured against: its own, and 1e-6 of what its range would cost."""
+    """An agent's share in what costs are measured against: its own, and 1e-8 of what its range would cost."""
     (x, u), model = point.ranges, point.model
     whole = point.weights.sum() * (np.diag(model.Q) @ x**2 + np.diag(model.R) @ u**2)
     # V0, which is first, costs the same whatever the plan
@@ -107,19 +108,32 @@ def _dynamics(point: AgentPoint, cost: float) -> Array:
     return np.concatenate([gaps.ravel(), end])
 
 
+def _given(point: AgentPoint, action: Array | None) -> Array:
+    """How far the plan is from what is no variable: its first state, an action, slacks that rows do not have."""
+    model, plan = point.model, point.plan
+    x, u = (np.maximum(np.abs(part).max(axis=0), np.abs(part[0])) for part in (plan.x, plan.u))
+    first = np.abs(plan.x[0] - point.data.state) / _scale(np.stack([x, np.abs(point.data.state)])[:, None])[0]
+    tried = plan.u[0] if action is None else action
+    taken = np.abs(plan.u[0] - tried) / _scale(np.stack([u, np.abs(tried)])[:, None])[0]
+    invented = np.where(model.soft, 0.0, np.abs(plan.sigma)) / _rows(point)
+    return np.concatenate([first, taken, invented.ravel()])
+
+
 def _inequalities(
     point: AgentPoint, scales: _Scales, action: bool, cost: float
 ) -> list[tuple[Array, Array, Array, Array]]:
     """Kind by kind: excess (positive where broken), its size, the multiplier, and what one of it counts."""
     model, plan, duals, N = point.model, point.plan, point.duals, len(point.weights) - 1
     first = 1 if action else 0
-    rows, row_weight = _rows(point), _row_weight(point, scales, cost)
+    row_weight = _row_weight(point, scales, cost)
+    low, high = model.lower + model.x_lb, model.upper + model.x_ub
+    slack = np.where(model.soft, plan.sigma, 0.0)
     bounds = [
-        (model.lower + model.x_lb - plan.sigma - point.bounded, rows, duals.lower, row_weight),
-        (point.bounded - model.upper - model.x_ub - plan.sigma, rows, duals.upper, row_weight),
+        (low - slack - point.bounded, _rows(point, low), duals.lower, row_weight),
+        (point.bounded - high - slack, _rows(point, high), duals.upper, row_weight),
     ]
     soft = np.broadcast_to(model.soft & model.bounded, (N, len(model.lower)))
-    bounds.append((np.where(soft, -plan.sigma, -np.inf), rows, duals.slack, 1.0 / scales.sigma))
+    bounds.append((np.where(soft, -plan.sigma, -np.inf), _rows(point), duals.slack, 1.0 / scales.sigma))
     u, weight = plan.u[first:], 1.0 / scales.u
     for excess, limit, low in ((model.u_min - u, model.u_min, True), (u - model.u_max, model.u_max, False)):
         size = _scale(np.stack([u, np.broadcast_to(existing(limit), u.shape)]))
@@ -137,11 +151,10 @@ def _inequalities(
     return bounds
 
 
-def _rows(point: AgentPoint) -> Array:
-    """(N, p): size of the terms in each bounded row."""
-    model = point.model
+def _rows(point: AgentPoint, limit: Array | None = None) -> Array:
+    """(N, p): size of the terms in each bounded row, and of a limit: one side's, so that the other may be far away."""
     terms = [point.bounded_terms, np.abs(point.plan.sigma)]
-    for limit in (model.lower + model.x_lb, model.upper + model.x_ub):
+    if limit is not None:
         terms.append(np.broadcast_to(existing(np.abs(limit)), terms[0].shape))
     return _scale(np.stack(terms))
 

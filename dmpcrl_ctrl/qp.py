@@ -16,6 +16,8 @@ from dmpcrl_ctrl.status import Status
 
 _ROUNDING = 64.0 * np.finfo(float).eps
 _SMALL = 1e-5
+# more than that, relative to the terms of an entry, is not put down to rounding
+_EXPLAINED = 1e-7
 _ASYMMETRY = 1e-9
 
 
@@ -124,24 +126,28 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
 
     Everything is relative to the terms that have to balance in the same row, so that neither a large row nor a large
     multiplier elsewhere hides an error; a row whose terms are all tiny is measured against 1e-5 of the largest one.
-    Multipliers may be large and cancel (an almost infeasible program), and a program at rest is nothing but rounding:
-    what the rounding of products, or of numbers as large as the bounds, explains is not counted.
+    A bound far away counts in its own row only, or the residuals of all others would drown in it. Multipliers may be
+    large and cancel (an almost infeasible program), and a program at rest is nothing but rounding: what the rounding of
+    products, or of numbers as large as those that hold x in its place, explains is not counted, up to 1e-7.
     """
     sizes = magnitudes(qp) if sizes is None else sizes
     x, dual, low, high = solution.x, solution.equality_dual, solution.lower_dual, solution.upper_dual
-    terms = np.stack([qp.H @ x, qp.g, qp.A.T @ dual, qp.C.T @ (high - low)])
+    terms = _stationarity_terms(qp, solution)
     absolute, size = np.abs(x), _largest(x)
     gradient, gradient_scale = np.abs(terms.sum(axis=0)), _floored(np.abs(terms).max(axis=0), sizes.H * size)
     bounds = np.stack([qp.lower, qp.upper])
     exists = np.isfinite(bounds)
-    limits = np.where(exists, np.abs(bounds), 0.0).max(axis=0)
-    rounding = _ROUNDING * max(size, _largest(limits), _largest(qp.b))
+    # of lower and upper bounds: a limit counts in its own row, and elsewhere where it holds x in its place
+    limits = np.where(exists, np.abs(bounds), 0.0)
+    holding = limits * (np.stack([low, high]) > 0.0)
+    rounding = _ROUNDING * max(size, _largest(holding), _largest(qp.b))
     stationarity = _largest(gradient / gradient_scale)
     if stationarity > _ROUNDING:
         products = sizes.A.T @ np.abs(dual) + sizes.C.T @ (np.abs(low) + np.abs(high))
-        explained = _ROUNDING * products + sizes.H * rounding
+        explained = np.minimum(_ROUNDING * products + sizes.H * rounding, _EXPLAINED * gradient_scale)
         stationarity = _largest(np.maximum(gradient - explained, 0.0) / gradient_scale)
-    row_scale = _floored(np.maximum(sizes.C @ absolute, limits), size)
+    row_scale = np.maximum(sizes.C @ absolute, _floor(sizes.C @ absolute, size, _largest(holding)))
+    row_scale = np.maximum(row_scale, limits)
     equal_scale = _floored(np.maximum(sizes.A @ absolute, np.abs(qp.b)), size)
     # (2, c), of lower and upper bounds: how far away they are, negative beyond them, and infinite where there is none
     away = np.array([[1.0], [-1.0]]) * (qp.C @ x - bounds)
@@ -158,10 +164,26 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
     )
 
 
+def stationarity_scale(qp: QP, solution: QPSolution, sizes: Magnitudes) -> Array:
+    """(v,): what the residual of each entry of the stationarity is relative to."""
+    terms = np.abs(_stationarity_terms(qp, solution)).max(axis=0)
+    return _floored(terms, sizes.H * _largest(solution.x))
+
+
+def _stationarity_terms(qp: QP, solution: QPSolution) -> Array:
+    """(4, v): what has to balance."""
+    pushed = solution.upper_dual - solution.lower_dual
+    return np.stack([qp.H @ solution.x, qp.g, qp.A.T @ solution.equality_dual, qp.C.T @ pushed])
+
+
 def _floored(scale: Array, least: float = 0.0) -> Array:
     """Scales of at least 1e-5 of the largest of them (or of `least`), and never zero."""
-    floor = _SMALL * max(_largest(scale), least)
-    return np.maximum(scale, floor if floor > 0.0 else 1.0)
+    return np.maximum(scale, _floor(scale, least))
+
+
+def _floor(scale: Array, *others: float) -> float:
+    floor = _SMALL * max(_largest(scale), *others)
+    return floor if floor > 0.0 else 1.0
 
 
 def require_valid(qp: QP) -> None:

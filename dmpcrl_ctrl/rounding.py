@@ -47,6 +47,8 @@ def cost_error(point: AgentPoint, errors: Errors) -> float:
     stage = w[:N] @ _quadratic(dx[:-1], e[:-1], model.Q) + w[-1] * _quadratic(dx[-1:], e[-1:], model.P)[0]
     linear = float((e[:-1] @ np.abs(model.f[: model.n])).sum())
     mixed = np.array([np.abs(model.G) @ e[k] + _coupled(model.G_ij, others, k) for k in range(N)])
+    # v is a sum that may cancel, and is squared
+    mixed = mixed + _units(point) * _mixed_terms(point)
     coupled = w[:N] @ _quadratic(point.mixed, mixed, model.Q_c)
     rows = np.array([np.abs(model.C) @ e[k] + _coupled(model.C_ij, others, k) for k in range(1, N + 1)])
     price = np.where(model.soft, model.slack_weight, 0.0)
@@ -58,8 +60,10 @@ def slope_errors(points: Sequence[AgentPoint], components: Components) -> list[A
     """For each agent (N, m): by how much the derivative by its inputs may be off, its own rounding included."""
     N = len(points[0].weights) - 1
     lam = [np.zeros((N + 1, p.model.n)) for p in points]
-    fresh = [_units(p) * _state_sizes(p) for p in points]
-    prices = [{j: _units(p) * _price_sizes(p, j) for j in p.plan.neighbours} for p in points]
+    # a state's owner adds up the prices of all who hold it
+    crowd = int(components.neighbourhood.holders.max(initial=0))
+    fresh = [_units(p, crowd) * _state_sizes(p) for p in points]
+    prices = [{j: _units(p, crowd) * _price_sizes(p, j) for j in p.plan.neighbours} for p in points]
     for k in range(N, 0, -1):
         told = [
             {j: own[k] + (errors[k] @ np.abs(p.model.A_ij[j]) if j in p.model.A_ij else 0.0) for j, own in part.items()}
@@ -100,12 +104,16 @@ def _price_sizes(point: AgentPoint, j: int) -> Array:
 
 def _mixed_sizes(point: AgentPoint) -> Array:
     """(N, q): magnitudes in 2 gamma^k Q_c (G x + sum_j G_ij x_j)."""
-    model, w = point.model, point.weights[:-1, None]
-    mixed = np.abs(point.plan.x[:-1]) @ np.abs(model.G).T
-    for j, block in model.G_ij.items():
+    return np.asarray(2.0 * point.weights[:-1, None] * (_mixed_terms(point) @ np.abs(point.model.Q_c)))
+
+
+def _mixed_terms(point: AgentPoint) -> Array:
+    """(N, q): magnitudes in G x + sum_j G_ij x_j."""
+    mixed = np.abs(point.plan.x[:-1]) @ np.abs(point.model.G).T
+    for j, block in point.model.G_ij.items():
         if j in point.neighbours:
             mixed = mixed + np.abs(point.neighbours[j][:-1]) @ np.abs(block).T
-    return np.asarray(2.0 * w * (mixed @ np.abs(model.Q_c)))
+    return np.asarray(mixed)
 
 
 def _input_sizes(point: AgentPoint) -> Array:
@@ -117,10 +125,11 @@ def _input_sizes(point: AgentPoint) -> Array:
     return np.asarray(own + np.abs(duals.dynamics) @ np.abs(model.B) + rates + later)
 
 
-def _units(point: AgentPoint) -> float:
-    """Relative error of a sum over everything that enters one state, with room for second order."""
+def _units(point: AgentPoint, more: int = 0) -> float:
+    """Relative error of a sum over everything that enters one state, and `more` terms, with room for second order."""
     model = point.model
     terms = model.n + model.m + model.d + 4 + sum(x.shape[1] for x in point.plan.neighbours.values()) + len(model.C)
+    terms += more
     return float(2.0 * terms * _EPS)
 
 

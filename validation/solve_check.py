@@ -149,7 +149,7 @@ def _row(solves: Solves, k: int) -> Iterator[Part]:
     yield from _obedience(solves, k, points)
     yield from _values(solves, k, points)
     if solves.certified:
-        certificate = certify(points, solves.components, False)
+        certificate = certify(points, solves.components, None)
         yield from _residuals(solves, k, certificate)
         yield from _bracket(solves, k, points, certificate)
         yield from _beliefs(solves, k)

@@ -58,7 +58,7 @@ class Truth:
     def certificate(self, plans: Sequence[Plan], duals: Sequence[Duals]) -> Certificate:
         """Optimality of plans and multipliers, by the problem alone."""
         points = agent_points(self.problem, self.data, plans, duals)
-        return certify(points, coupling_components(self.problem), self.action is not None)
+        return certify(points, coupling_components(self.problem), self.split_action())
 
     def broken(self, law: str, expected: str, found: str, error: float) -> NoReturn:
         """Raise the LawError of this state."""

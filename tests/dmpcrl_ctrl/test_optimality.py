@@ -30,7 +30,7 @@ def certificate(
     question = evaluation.question
     assert question is not None
     points = agent_points(question.problem, question.data, plans or evaluation.plans, duals or evaluation.duals)
-    return certify(points, coupling_components(question.problem), question.action is not None)
+    return certify(points, coupling_components(question.problem), question.action)
 
 
 @given(mpc_problems())
@@ -90,12 +90,9 @@ def test_one_sign_flipped_is_seen(evaluation: Evaluation) -> None:
 
 @pytest.mark.parametrize("name", ["x", "u", "sigma"])
 def test_one_number_of_a_plan_altered_is_seen(evaluation: Evaluation, name: str) -> None:
-    """Of slacks those of rows that have one."""
-    models = evaluation.question.problem.models if evaluation.question else ()
+    """The first state, which is no variable, and slacks of rows that have none, among them."""
     for i, plan in enumerate(evaluation.plans):
         for at in np.ndindex(getattr(plan, name).shape):
-            if (name == "x" and at[0] == 0) or (name == "sigma" and not models[i].soft[at[1]]):
-                continue
             changed = getattr(plan, name).copy()
             changed[at] += 1e-3
             plans = [*evaluation.plans]
@@ -158,6 +155,22 @@ def test_what_is_infeasible_besides_the_dynamics_shows_as_feasibility() -> None:
     for (problem, data), u in cases:
         assert rolled_out(problem, data, u).feasibility[0] > 0.1, u
     assert rolled_out(*alone(), [1.0, 0.0]).feasibility[0] == 0.0
+
+
+@pytest.mark.parametrize("far", [1e9, 1e12])
+def test_a_limit_far_away_on_the_other_side_hides_no_violation(far: float) -> None:
+    problem, data = alone(C=[[1.0]], lower=[-far], upper=[0.5])
+    assert rolled_out(problem, data, [0.0, 0.0]).feasibility[0] > 0.1
+
+
+def test_a_plan_that_begins_with_another_action_is_infeasible_and_leaves_the_bracket_alone() -> None:
+    """Q(s, 0.2), told with the plan of Q(s, -0.3): the bracket is that of the action which was asked for."""
+    problem, data = alone()
+    asked, other = (CentralEvaluator(problem).evaluate(data, [np.array([a])]) for a in (0.2, -0.3))
+    found = certificate(asked, plans=other.plans, duals=other.duals)
+    assert found.feasibility[0] > 0.1
+    lower, upper = found.value_bounds
+    assert lower <= asked.value <= upper
 
 
 def test_a_bound_on_a_given_action_counts_nothing_and_has_no_multiplier() -> None:

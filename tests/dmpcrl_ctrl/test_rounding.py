@@ -75,6 +75,97 @@ def test_a_state_that_cancels_beside_a_high_price(price: dict[str, Any]) -> None
         assert Fraction(lower) <= value <= Fraction(upper)
 
 
+def free_dual(N: int, n: int, m: int, p: int = 0, **given: Any) -> Duals:
+    zero: dict[str, Any] = {name: np.zeros((N, p)) for name in ("lower", "upper", "slack")}
+    zero |= {name: np.zeros((N, m)) for name in ("u_min", "u_max", "du_min", "du_max")}
+    return Duals(**{**zero, "dynamics": np.zeros((N, n)), "terminal": np.zeros(n), **given})
+
+
+def one_stage(model: LocalModel, s: list[float], u: list[float], **duals: Any) -> tuple[float, float]:
+    """The bracket of V over a single stage, from these inputs and multipliers."""
+    problem = MPCProblem((model,), 1)
+    plan = Plan(np.zeros((2, model.n)), np.array([u]), np.zeros((1, len(model.lower))))
+    dual = free_dual(1, model.n, model.m, len(model.lower), **duals)
+    points = agent_points(problem, agent_data(problem, [s]), [plan], [dual])
+    found = bracket(points, coupling_components(problem), False)
+    return float(found.lower.sum()), float(found.upper.sum())
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+@pytest.mark.parametrize("where", ["Q", "P", "G"])
+def test_a_quadratic_form_that_cancels(where: str, size: float) -> None:
+    """(s_1 - s_2)^2 as Q or P of rank one, or as a cost on a combination of states, with s_1 next to s_2."""
+    form = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    weights: dict[str, Any] = {"Q": np.zeros((2, 2))}
+    weights |= {"G": [[1.0, -1.0]]} if where == "G" else {where: 3.0 * form}
+    q = 1 if where == "G" else 3
+    model = LocalModel(np.eye(2), np.zeros((2, 1)), R=ONE, u_min=[0.0], u_max=[0.0], **weights)
+    for a in np.random.default_rng(2).uniform(1.0, 2.0, 10):
+        s = [float(size * a + 1e-3 * a), float(size * a)]
+        value = q * (Fraction(s[0]) - Fraction(s[1])) ** 2
+        lower, upper = one_stage(model, s, [0.0])
+        assert Fraction(lower) <= value <= Fraction(upper)
+
+
+def test_a_linear_cost_that_cancels_between_inputs() -> None:
+    """f'u with u pinned: 1e8 u_1 - 1e8 u_2 is some rounding."""
+    for a, b in np.random.default_rng(3).uniform(1.0, 2.0, (10, 2)):
+        f, u = [float(a) * 1e8, float(b)], [float(b), -float(a) * 1e8]
+        model = LocalModel(NONE, np.zeros((1, 2)), NONE, np.zeros((2, 2)), f=[0.0, *f], u_min=u, u_max=u)
+        value = sum(Fraction(x) * Fraction(y) for x, y in zip(f, u, strict=True))
+        lower, upper = one_stage(model, [0.0], u)
+        assert Fraction(lower) <= value <= Fraction(upper)
+
+
+@pytest.mark.parametrize("size", [1e5, 1e8])
+def test_an_offset_beside_a_large_limit(size: float) -> None:
+    for a, s in np.random.default_rng(4).uniform(1.0, 2.0, (20, 2)):
+        upper, offset = float(size * a), float(-size * a + 1.0 / 3.0)
+        model = LocalModel(ONE, NONE, NONE, ONE, C=ONE, upper=[upper], x_ub=[offset], slack_weight=[1e3],
+                           u_min=[0.0], u_max=[0.0])  # fmt: skip
+        over = Fraction(float(s)) - Fraction(upper) - Fraction(offset)
+        low, high = one_stage(model, [float(s)], [0.0], upper=np.array([[1e3]]))
+        assert Fraction(low) <= max(over, Fraction(0)) * 1000 <= Fraction(high)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e8])
+def test_a_rate_limit_met_to_rounding(size: float) -> None:
+    """|u - ubar|^2 with u at the end of |u - before| <= du: exactly, not as floats."""
+    for before, du, far in np.random.default_rng(5).uniform(1.0, 2.0, (40, 3)):
+        before, du = float(size * before), float(du)
+        target = before + du + float(far) * size * 1e-8
+        least = max(Fraction(target) - Fraction(before) - Fraction(du), Fraction(0))
+        model = LocalModel(NONE, NONE, NONE, ONE, u_setpoint=[target], du_max=[du])
+        problem = MPCProblem((model,), 1)
+        data = agent_data(problem, [[0.0]], previous_inputs=[[before]])
+        plan = Plan(np.zeros((2, 1)), np.array([[target]]), np.zeros((1, 0)))
+        dual = free_dual(1, 1, 1, du_max=np.array([[2.0 * float(least)]]))
+        found = bracket(agent_points(problem, data, [plan], [dual]), coupling_components(problem), False)
+        assert Fraction(float(found.lower.sum())) <= least**2 <= Fraction(float(found.upper.sum()))
+
+
+def test_a_hub_that_adds_up_the_prices_of_many() -> None:
+    """2000 agents pay 1 + a for the hub's state, exactly; in the sum of their prices that is lost beside another."""
+    count, spread = 400, 1e12
+    prices = np.random.default_rng(6).uniform(1.0, 2.0, count) * np.where(np.arange(count) % 2, spread, -spread)
+    hub = LocalModel(NONE, ONE, NONE, NONE, u_min=[-1.0], u_max=[1.0])
+    leaves = [
+        LocalModel(NONE, np.zeros((1, 1)), NONE, ONE, A_ij={0: ONE}, f=[float(price), 0.0], u_min=[0.0], u_max=[0.0])
+        for price in prices
+    ]
+    # x_leaf(2) = u_hub(0), and leaf i pays prices[i] x_leaf(2)
+    problem = MPCProblem((hub, *leaves), 3)
+    slope = sum((Fraction(float(price)) for price in prices), Fraction(0))
+    sizes = [(model.n, model.m) for model in problem.models]
+    plans = [Plan(np.zeros((4, n)), np.zeros((3, m)), np.zeros((3, 0)), {0: np.zeros((4, 1))} if i else {})
+             for i, (n, m) in enumerate(sizes)]  # fmt: skip
+    points = agent_points(
+        problem, agent_data(problem, [[0.0]] * (count + 1)), plans, [free_dual(3, 1, 1)] * (count + 1)
+    )
+    found = bracket(points, coupling_components(problem), False)
+    assert Fraction(float(found.lower.sum())) <= -abs(slope)
+
+
 def test_a_weight_that_is_not_semidefinite_beyond_rounding_is_refused() -> None:
     """Over a box of 1e6 an eigenvalue of -1e-9 lowers the value by 1e3 below any bound of ours."""
     with pytest.raises(ModelError, match="least eigenvalue is -9e-10"):

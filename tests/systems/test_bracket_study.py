@@ -1,6 +1,7 @@
 """10,000 evaluations after 1, 5, 20 and 100 iterations: the optimal value lies in the bracket, every time.
 
-The optimal value is that of the central program, solved to rounding on its active rows.
+The optimal value is that of the central program, solved to rounding on its active rows. Its costs are summed by code that
+the bracket uses as well: what rounding does to them is for the rational cases of `test_rounding.py`.
 """
 
 from collections.abc import Callable
@@ -97,7 +98,7 @@ def test_both_examples(name: str, share: int) -> None:
     given = (power(), power_data) if name == "power" else (MPCProblem(chain_model(), 10, 0.9), chain_data)
     widths, within = example(*given, 250 // share)
     assert within.all()
-    assert np.isfinite(widths).all()
+    assert np.isfinite(widths).all()  # none failed
 
 
 @pytest.mark.parametrize("name", ["power", "chain"])
@@ -113,6 +114,8 @@ def test_random_networks(share: int) -> None:
     """750 networks; the upper side is infinite only where hard bounds or terminal equalities are."""
     widths, verdicts, hard = networks(750 // share, share)
     assert all(within.all() for within in verdicts)
+    # a problem whose action leaves no plan, or that has none, says nothing; few are like that
+    assert np.mean(~np.isnan(widths)) > 0.85
     soft = [width for width, is_hard in zip(widths, hard, strict=True) if not is_hard]
     assert soft
     assert not any(np.isinf(width).any() for width in soft)
