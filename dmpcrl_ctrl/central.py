@@ -70,8 +70,8 @@ class CentralEvaluator:
         }
 
     def agreed(self, shares: Array) -> Array:
-        """(M,): the sum, which who computes for all knows."""
-        return np.full(len(shares), shares.sum())
+        """The sum, which who computes for all knows."""
+        return np.broadcast_to(shares.sum(axis=0), shares.shape).copy()
 
     def evaluate(
         self, data: Sequence[AgentData], action: Sequence[Array] | None = None, memory: ADMMState | None = None

@@ -7,7 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, iterate, sweeps
+from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, complete, iterate, sweeps
+from dmpcrl_ctrl.affine_law import AffineLaw
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.averaging import Averaging
 from dmpcrl_ctrl.averaging_weights import DENSE
@@ -120,9 +121,8 @@ class DistributedEvaluator:
         if bad is not None:
             return failed_evaluation(len(data), Status.INVALID_DATA, bad)
         agents = self._agents(data, action)
-        held = [agent.program.held for agent in agents]
         start = cold_state(self.held, self.shared.size) if memory is None else memory
-        result = iterate(agents, held, self.weights, self._neighbourhood, start, self.admm, self.curvature)
+        result = iterate(agents, self.weights, self._neighbourhood, start, self.admm, self.curvature)
         if not result.status.ok:
             return failed_evaluation(len(data), result.status, result.culprit, result.primal, result.dual)
         return self._evaluation(agents, result, action)
@@ -138,13 +138,12 @@ class DistributedEvaluator:
             A local program cannot be solved.
         """
         agents = self._agents(data, action)
-        held = [agent.program.held for agent in agents]
         start = cold_state(self.held, self.shared.size) if memory is None else memory
         history: list[tuple[float, float]] = []
-        for sweep in sweeps(agents, held, self.weights, self._neighbourhood, start, self.admm):
+        for sweep in sweeps(agents, self.weights, self._neighbourhood, start, self.admm):
             history.append((sweep.primal, sweep.dual))
             primal, dual = np.array(history).T
-            result = ADMMResult(sweep.state, sweep.solutions, Status.MAX_ITERATIONS, -1, primal, dual)
+            result = ADMMResult(sweep.state, complete(sweep), Status.MAX_ITERATIONS, -1, primal, dual)
             yield self._evaluation(agents, result, action)
 
     def _agents(self, data: Sequence[AgentData], action: Sequence[Array] | None) -> list["_Agent"]:
@@ -239,7 +238,11 @@ def _local_program(horizon: Horizon, held: Held, weights: Array, action: bool, b
 
 @dataclass(frozen=True, eq=False)
 class _Agent:
-    """One agent's program (15a) in one evaluation, and how its solution reads."""
+    """One agent's program (15a) in one evaluation, and how its solution reads.
+
+    Only the linear term moves from one iteration to the next. So the law of the last solution serves, by the scale of
+    the penalty, for as long as it says itself that the same bounds are active.
+    """
 
     horizon: Horizon
     program: _LocalProgram
@@ -247,9 +250,21 @@ class _Agent:
     states: Mapping[int, Array]
     given: Array
     qp: QP
+    laws: dict[float, AffineLaw | None] = field(default_factory=dict)
 
-    def solve(self, linear: Array, factor: float) -> QPSolution:
-        """One solve of (15a), see :class:`~dmpcrl_ctrl.admm.Subproblem`."""
+    def solve(self, linear: Array, factor: float) -> "_Answer":
+        """One solve of (15a), see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
+        law, at = self.laws.get(factor), self.program.held.local
+        if law is not None:
+            shared = law.at(self.qp.g[at] + linear)
+            if shared is not None:
+                return _Answer(self, linear, factor, Status.OPTIMAL, shared)
+        solution = self.solved(linear, factor)
+        self.laws[factor] = self.program.at(factor)[1].law(at) if solution.status.ok else None
+        return _Answer(self, linear, factor, solution.status, solution.x[at], solution)
+
+    def solved(self, linear: Array, factor: float) -> QPSolution:
+        """All variables and multipliers for a linear term, checked."""
         qp, (penalised, solver) = self.qp, self.program.at(factor)
         g = qp.g.copy()
         g[self.program.held.local] += linear
@@ -257,7 +272,8 @@ class _Agent:
 
     def law(self, factor: float) -> Array | None:
         """How the shared numbers follow their linear term, see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
-        return self.program.at(factor)[1].response(self.program.held.local)
+        law = self.laws.get(factor)
+        return None if law is None else law.slopes.response
 
     def plan(self, solution: QPSolution) -> Plan:
         """The plan in a solution."""
@@ -270,3 +286,21 @@ class _Agent:
         low, high = np.zeros((2, layout.inequalities))
         low[rows], high[rows] = solution.lower_dual, solution.upper_dual
         return read_duals(layout, self.horizon.model, solution.equality_dual, low, high)
+
+
+@dataclass(eq=False)
+class _Answer:
+    """See :class:`~dmpcrl_ctrl.consensus.Answer`; what is not shared is computed where somebody asks for it."""
+
+    agent: _Agent
+    linear: Array
+    factor: float
+    status: Status
+    shared: Array
+    known: QPSolution | None = None
+
+    def solution(self) -> QPSolution:
+        """All variables and multipliers, checked."""
+        if self.known is None:
+            self.known = self.agent.solved(self.linear, self.factor)
+        return self.known

@@ -113,7 +113,7 @@ class Evaluation:
             The evaluation failed.
         """
         question = self._asked("certificate")
-        return certify(self._points(question), question.components, question.action is not None)
+        return certify(self._points(question), question.components, question.action)
 
     def at_policy(self, data: Sequence[AgentData] | None = None) -> "Evaluation":
         """This evaluation of V(s) as one of Q(s, pi(s)), which has the same value.
@@ -179,7 +179,7 @@ class Evaluator(Protocol):
         ...
 
     def agreed(self, shares: Array) -> Array:
-        """(M,): each agent's belief of the sum of shares (M,)."""
+        """Each agent's belief of the sum over the agents: (M,) of one number, (M, k) of k."""
         ...
 
     def with_problem(self, problem: MPCProblem) -> Self:
