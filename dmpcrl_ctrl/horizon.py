@@ -124,11 +124,12 @@ class _Blocks:
         self.columns: list[Index] = []
         self.values: list[Array] = []
 
-    def add(self, rows: Index, columns: Index, block: Array) -> None:
-        """Add a block at rows x columns."""
-        self.rows.append(np.repeat(rows, len(columns)))
-        self.columns.append(np.tile(columns, len(rows)))
-        self.values.append(np.asarray(block, dtype=float).ravel())
+    def add(self, rows: Index, columns: Index, blocks: Array) -> None:
+        """Add blocks (..., a, b) at rows (..., a) x columns (..., b): one a stage, or the same at all of them."""
+        shape = np.broadcast_shapes(blocks.shape, (*rows.shape, columns.shape[-1]))
+        self.rows.append(np.broadcast_to(rows[..., :, None], shape).ravel())
+        self.columns.append(np.broadcast_to(columns[..., None, :], shape).ravel())
+        self.values.append(np.broadcast_to(blocks, shape).ravel())
 
     def matrix(self, shape: tuple[int, int]) -> sparse.csc_array:
         """The sum of all blocks."""
@@ -141,62 +142,60 @@ class _Blocks:
 
 
 def _hessian(model: LocalModel, layout: Layout, w: Array) -> sparse.csc_array:
-    blocks, N = _Blocks(), layout.horizon
-    for k in range(N):
-        blocks.add(layout.u[k], layout.u[k], w[k] * (model.R + model.R.T))
-        blocks.add(layout.sigma[k], layout.sigma[k], 2.0 * w[k] * np.diag(model.slack_quadratic[layout.priced]))
-    for k in range(1, N):
-        blocks.add(layout.x[k - 1], layout.x[k - 1], w[k] * (model.Q + model.Q.T))
+    blocks, stage = _Blocks(), w[:, None, None]
+    x, inner = layout.x[:-1], stage[1:-1]
+    blocks.add(layout.u, layout.u, stage[:-1] * (model.R + model.R.T))
+    blocks.add(layout.sigma, layout.sigma, 2.0 * stage[:-1] * np.diag(model.slack_quadratic[layout.priced]))
+    blocks.add(x, x, inner * (model.Q + model.Q.T))
+    if len(model.G):
         # |G x + sum_j G_ij x_j|^2 over the stacked own state and copies
-        at, G = _stacked(model.G, model.G_ij, layout, k)
-        blocks.add(at, at, w[k] * (G.T @ (model.Q_c + model.Q_c.T) @ G))
-    blocks.add(layout.x[-1], layout.x[-1], w[N] * (model.P + model.P.T))
+        parts = [(at[: len(x)], G) for at, G in _stacked(model.G, model.G_ij, layout)]
+        for rows, left in parts:
+            for columns, right in parts:
+                blocks.add(rows, columns, inner * (left.T @ (model.Q_c + model.Q_c.T) @ right))
+    blocks.add(layout.x[-1], layout.x[-1], w[-1] * (model.P + model.P.T))
     return blocks.matrix((layout.size, layout.size))
 
 
 def _dynamics(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> sparse.csc_array:
     # prediction minus next state: A x(k) + sum_j A_ij x_j(k) + B u(k) - x(k+1) = -(E d(k) + b)
-    blocks = _Blocks()
-    for k in range(layout.horizon):
-        blocks.add(layout.dynamics[k], layout.u[k], model.B)
-        blocks.add(layout.dynamics[k], layout.x[k], -np.eye(model.n))
-        if k > 0:
-            at, prediction = _stacked(model.A, model.A_ij, layout, k)
-            blocks.add(layout.dynamics[k], at, prediction)
+    blocks, N = _Blocks(), layout.horizon
+    blocks.add(layout.dynamics, layout.u, model.B)
+    blocks.add(layout.dynamics, layout.x, -np.eye(model.n))
+    for at, block in _stacked(model.A, model.A_ij, layout):
+        blocks.add(layout.dynamics[1:], at[: N - 1], block)
     if layout.terminal.size:
         blocks.add(layout.terminal, layout.x[-1], np.eye(model.n))
     return blocks.matrix(shape)
 
 
 def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> sparse.csc_array:
-    blocks, N = _Blocks(), layout.horizon
-    slack_of = {int(row): s for s, row in enumerate(layout.priced)}
-    stacked = [_stacked(model.C, model.C_ij, layout, k + 1) for k in range(N)]
+    blocks = _Blocks()
+    slack_of = np.zeros(len(model.lower), dtype=np.intp)
+    slack_of[layout.priced] = np.arange(len(layout.priced))
     for kind, sign in ((layout.hard, 0.0), (layout.soft_lower, 1.0), (layout.soft_upper, -1.0)):
-        for row, k, p in zip(kind.index, kind.stage, kind.component, strict=True):
-            at, C = stacked[k]
-            blocks.add(np.array([row]), at, C[p])
-            if sign:
-                blocks.add(np.array([row]), layout.sigma[k, [slack_of[int(p)]]], np.array([sign]))
-    blocks.rows.append(layout.slack.index)
-    blocks.columns.append(layout.sigma.ravel())
-    blocks.values.append(np.ones(layout.sigma.size))
+        # a row on x(k+1) reads stage k of the positions
+        for at, block in _stacked(model.C, model.C_ij, layout):
+            known = kind.stage < len(at)
+            rows, stages, components = kind.index[known], kind.stage[known], kind.component[known]
+            blocks.add(rows[:, None], at[stages], block[components][:, None, :])
+        if sign:
+            sigma = layout.sigma[kind.stage, slack_of[kind.component]]
+            blocks.add(kind.index[:, None], sigma[:, None], np.full((1, 1), sign))
+    one = np.ones((1, 1))
+    blocks.add(layout.slack.index[:, None], layout.sigma.reshape(-1, 1), one)
     for kind in (layout.input, layout.rate):
-        blocks.rows.append(kind.index)
-        blocks.columns.append(layout.u[kind.at])
-        blocks.values.append(np.ones(len(kind.index)))
+        blocks.add(kind.index[:, None], layout.u[kind.at][:, None], one)
     later = layout.rate.stage > 0
-    blocks.rows.append(layout.rate.index[later])
-    blocks.columns.append(layout.u[layout.rate.stage[later] - 1, layout.rate.component[later]])
-    blocks.values.append(-np.ones(int(later.sum())))
+    before = layout.u[layout.rate.stage[later] - 1, layout.rate.component[later]]
+    blocks.add(layout.rate.index[later][:, None], before[:, None], -one)
     return blocks.matrix(shape)
 
 
-def _stacked(own: Array, others: Coupling, layout: Layout, k: int) -> tuple[Index, Array]:
-    """Positions of x(k) and of the copies that exist at stage k >= 1, and the matrix that acts on them."""
-    at, block = [layout.x[k - 1]], [own]
+def _stacked(own: Array, others: Coupling, layout: Layout) -> list[tuple[Index, Array]]:
+    """Positions (stages, components) of x(1), x(2) ... and of the copies that exist, and the matrices on them."""
+    parts = [(layout.x, own)]
     for copy, places in zip(layout.copies, layout.copied, strict=True):
-        if k <= copy.last_stage and copy.owner in others:
-            at.append(places[k - 1])
-            block.append(others[copy.owner][:, copy.columns])
-    return np.concatenate(at), np.hstack(block)
+        if copy.owner in others:
+            parts.append((places, others[copy.owner][:, copy.columns]))
+    return parts
