@@ -66,6 +66,7 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, such as plant.scenario=2."),
     ] = None,
+    parameters: Annotated[Path | None, typer.Option(help="File of learned parameters to run with.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a run that DIR holds.")] = False,
 ) -> None:
     """Run one experiment: simulate the loop, log it, write its numbers and its report."""
@@ -73,39 +74,58 @@ def run(
         from dmpcrl_ctrl.validation.experiment import Override, load_experiment
         from dmpcrl_ctrl.validation.runner import command_line, execute, prepare
 
-        loaded = load_experiment(experiment, [Override.read(text) for text in sets or ()], seed)
+        overrides = [Override.read(text) for text in sets or ()]
+        file = None if parameters is None else str(parameters)
+        if file is not None:
+            overrides.append(Override(("controller", "parameters"), file))
+        loaded = load_experiment(experiment, overrides, seed)
         prepared = prepare(loaded, out, overwrite)
     signal.signal(signal.SIGTERM, _terminated)
     with _one_line_errors(FAILED), _progress(loaded.title) as progress:
-        outcome = execute(prepared, command_line(str(experiment), sets or (), seed), progress)
+        outcome = execute(prepared, command_line(str(experiment), sets or (), seed, file), progress)
     _show(outcome, loaded.title)
 
 
 @app.command()
 def train(
-    example: Annotated[str, typer.Argument(help="chain or power: the two examples of the paper.")],
-    out: Annotated[Path, typer.Option(help="Folder for parameters.json, training.json and training.svg.")],
-    variant: Annotated[str, typer.Option(help="default, published (as its code), or text (as the paper).")] = "default",
-    steps: Annotated[int | None, typer.Option(help="Samples of an episode; the paper's by default.")] = None,
-    episodes: Annotated[int | None, typer.Option(help="Number of episodes; the paper's by default.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of noise, exploration and replay.")] = 0,
-    central: Annotated[bool, typer.Option("--central", help="One central learner instead of agents.")] = False,
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (TOML) with a section [learning].")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for parameters.json, training.json, training.svg, checkpoint.json.")
+    ],
+    seed: Annotated[int | None, typer.Option(help="Of noise, exploration and replay, instead of the file's.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, such as learning.step_size=1e-6."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Samples of an episode, instead of the file's.")] = None,
+    episodes: Annotated[int | None, typer.Option(help="Number of episodes, instead of the file's.")] = None,
     start: Annotated[Path | None, typer.Option("--from", help="Parameters to start from.")] = None,
-    evaluations: Annotated[int, typer.Option(min=0, help="Episodes on which the result is tried out.")] = 10,
+    central: Annotated[bool, typer.Option("--central", help="One central learner instead of agents.")] = False,
+    evaluations: Annotated[int | None, typer.Option(help="Episodes on which the result is tried out.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint that DIR holds.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a training that DIR holds.")] = False,
 ) -> None:
-    """Let the agents of one of the paper's examples learn, and try out what they have learned."""
-    with _one_line_errors(BAD_INPUT), _progress(f"train {example}") as progress:
-        from dmpcrl_ctrl.validation.train_example import NUMBERS, PARAMETERS, PICTURE, TrainingOrder, train_example
+    """Let the controller of an experiment learn, and try out what it has learned."""
+    with _one_line_errors(BAD_INPUT):
+        from dmpcrl_ctrl.validation import train_experiment as training
+        from dmpcrl_ctrl.validation.experiment import Override, load_experiment
 
-        order = TrainingOrder(example, variant, steps, episodes, seed, central, start, evaluations)
-        results = train_example(order, out, overwrite, progress)
-    for result in results:
+        overrides = [Override.read(text) for text in sets or ()]
+        for key, value in (("steps", steps), ("episodes", episodes), ("evaluation.episodes", evaluations)):
+            if value is not None:
+                overrides.append(Override(("learning", *key.split(".")), value))
+        order = training.TrainingOrder(load_experiment(experiment, overrides, seed), central, start)
+        prepared = training.prepare_training(order, out, overwrite, resume)
+    signal.signal(signal.SIGTERM, _terminated)
+    stopped = f"{out / training.CHECKPOINT} holds what came before: --resume"
+    with _one_line_errors(FAILED, stopped), _progress(order.experiment.title) as progress:
+        results = training.run_training(prepared, progress)
+    for result in results if order.learning.evaluation.episodes else ():
         typer.echo(
             f"{result.controller:<8}  cost of an episode {result.mean:.2f} (spread {result.spread:.2f}), "
-            f"{result.clean} of {evaluations} without a violation"
+            f"{result.clean} of {order.learning.evaluation.episodes} without a violation"
         )
-    for name in (PARAMETERS, NUMBERS, PICTURE):
+    for name in (training.PARAMETERS, training.NUMBERS, training.PICTURE):
         typer.echo(str(out / name))
 
 
@@ -150,7 +170,7 @@ def list_(
 
 
 @contextmanager
-def _one_line_errors(status: int) -> Iterator[None]:
+def _one_line_errors(status: int, kept: str = "the log holds what came before") -> Iterator[None]:
     """Turn an error of ours into one line and an exit status; any other is a fault of the program and shows itself."""
     try:
         yield
@@ -159,10 +179,10 @@ def _one_line_errors(status: int) -> Iterator[None]:
         typer.echo(f"dmpcrl-ctrl: {message}", err=True)
         raise typer.Exit(status) from None
     except _Terminated:
-        typer.echo("dmpcrl-ctrl: terminated; the log holds what came before", err=True)
+        typer.echo(f"dmpcrl-ctrl: terminated; {kept}", err=True)
         raise typer.Exit(TERMINATED) from None
     except KeyboardInterrupt:
-        typer.echo("dmpcrl-ctrl: interrupted; the log holds what came before", err=True)
+        typer.echo(f"dmpcrl-ctrl: interrupted; {kept}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

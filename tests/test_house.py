@@ -21,7 +21,12 @@ BEHIND = {
     "proxsuite": ("dmpcrl_ctrl/proxqp.py",),
     "qpsolvers": ("dmpcrl_ctrl/backends.py",),
     "h5py": ("cosim/",),
-    "pydantic": ("validation/sections.py", "validation/experiment.py"),
+    "pydantic": (
+        "validation/section.py",
+        "validation/sections.py",
+        "validation/learning_section.py",
+        "validation/experiment.py",
+    ),
     "jinja2": ("validation/report.py",),
     "typer": ("dmpcrl_ctrl/cli.py", "dmpcrl_ctrl/__main__.py"),
     "rich": ("dmpcrl_ctrl/cli.py",),

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from dmpcrl_ctrl.errors import ExperimentError
-from dmpcrl_ctrl.validation.sections import Experiment, nearest
+from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.sections import Experiment
 from dmpcrl_ctrl.validation.toml_text import (
     KeyPath,
     check_size,
@@ -124,6 +125,9 @@ def _first_error(
         elif kind == "union_tag_not_found":
             path += ("kind",)
             message = f"{dotted(path)} is missing"
+        elif kind == "does_not_fit":  # one section to another
+            message = item["msg"]
+            path = split_key(message.split(" ")[0].rstrip(":"))
         elif kind == "union_tag_invalid":
             path += ("kind",)
             message = _unknown_kind(path, shorten(value["kind"]), context["expected_tags"])

@@ -66,12 +66,22 @@ def prepare(experiment: Experiment, folder: Path | str, overwrite: bool = False)
             f"{folder} already holds a run ({', '.join(present)}): give another --out, or --overwrite"
         )
     plant = experiment.plant.build()
-    controller = experiment.controller.build(plant)
-    blocks = (
-        (controller,) if experiment.observer is None else (experiment.observer.build(plant, controller), controller)
-    )
+    blocks = blocks_of(experiment, plant)
     _require_a_loop(experiment, plant, blocks)
     return Prepared(experiment, plant, blocks, folder, overwrite)
+
+
+def blocks_of(experiment: Experiment, plant: "Plant") -> "tuple[Block, ...]":
+    """Observer, if there is one, and controller; one that learns stands still, at its parameters or its start."""
+    controller: Block
+    if experiment.learning is None:
+        controller = experiment.controller.build(plant)
+    else:
+        from dmpcrl_ctrl.validation.learning_setup import frozen_of
+
+        controller = frozen_of(experiment, plant)
+    observer = experiment.observer
+    return (controller,) if observer is None else (observer.build(plant, controller), controller)
 
 
 def _require_a_loop(experiment: Experiment, plant: "Plant", blocks: "tuple[Block, ...]") -> None:
@@ -170,13 +180,15 @@ def _agents(count: int) -> str:
     return f"{count} agents" if count > 1 else "1 agent"
 
 
-def command_line(experiment: str, sets: Sequence[str], seed: int | None) -> str:
+def command_line(experiment: str, sets: Sequence[str], seed: int | None, parameters: str | None = None) -> str:
     """The shell command that repeats a run into another folder."""
     words = ["dmpcrl-ctrl", "run", experiment, "--out", "runs/again"]
     for text in sets:
         words += ["--set", text]
     if seed is not None:
         words += ["--seed", str(seed)]
+    if parameters is not None:
+        words += ["--parameters", parameters]
     return " ".join(shlex.quote(word) for word in words)
 
 

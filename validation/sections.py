@@ -4,55 +4,28 @@ Every kind of plant and controller is a class of its own, so that each has its o
 docstring is what `dmpcrl-ctrl list` prints. Types are strict: "50" is no number, true is no integer, nan is no value.
 """
 
-import difflib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+
+from dmpcrl_ctrl.validation.learning_section import Learning
+from dmpcrl_ctrl.validation.section import BlockName, Bounds, NonNegative, Positive, Section, Seed
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.controllers.block import Block
+    from dmpcrl_ctrl.controllers.mpc import MPC
+    from dmpcrl_ctrl.model import LocalModel
     from dmpcrl_ctrl.plants.plant import Plant
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
-Seed = Annotated[int, Field(ge=0)]
-BlockName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=60)]
+    Adapt = Callable[[tuple[LocalModel, ...]], Sequence[LocalModel]]
 
 
 def _pair(bound: float | list[float]) -> tuple[float, float]:
     """Lower and upper limit: as given, or the same to both sides of zero."""
     low, high = bound if isinstance(bound, list) else (-bound, bound)
     return low, high
-
-
-def nearest(key: str, known: Iterable[str]) -> str | None:
-    """The known word that `key` was probably meant to be."""
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-class Section(BaseModel):
-    """A table of an experiment file: strict types, no key that is not known."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, str_max_length=10_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_unknown_key(cls, table: Any) -> Any:
-        for key in table if isinstance(table, dict) else ():
-            if key not in cls.model_fields:
-                near = nearest(key, cls.model_fields)
-                hint = f"did you mean {near}?" if near else "known here: " + ", ".join(cls.model_fields)
-                raise PydanticCustomError("unknown_key", "unknown key; {hint}", {"key": key, "hint": hint})
-        return table
-
-    @classmethod
-    def line(cls) -> str:
-        """The one line that describes this kind in a list."""
-        return (cls.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
 class PlantSection(Section):
@@ -169,11 +142,21 @@ class Mpc(Section):
     certify: bool = True
     delay: NonNegative = 0.0
     offset: NonNegative = 0.0
+    parameters: Annotated[str, Field(min_length=1)] | None = None
 
     def options(self) -> dict[str, Any]:
-        """Keyword arguments of `for_plant`: everything that has a value, but for the kind."""
+        """Keyword arguments of `for_plant`: everything that has a value, but for kind and learned parameters."""
         values = {key: getattr(self, key) for key in type(self).model_fields}
-        return {key: value for key, value in values.items() if value is not None and key != "kind"}
+        return {key: value for key, value in values.items() if value is not None and key not in ("kind", "parameters")}
+
+    def model_options(self) -> dict[str, Any]:
+        """Those of these that `Plant.local_models` takes besides the sample time and the hold."""
+        names = ("terminal", "discount", "soft", "slack_weight", "slack_quadratic")
+        return {key: value for key, value in self.options().items() if key in names}
+
+    def build(self, plant: "Plant", adapt: "Adapt | None" = None) -> "MPC":
+        """Make the controller of `plant`, with the models that `adapt` makes of the plant's where it is given."""
+        raise NotImplementedError
 
 
 class DistributedMpc(Mpc):
@@ -186,12 +169,13 @@ class DistributedMpc(Mpc):
     acceleration: Literal["none", "chebyshev", "finite_time"] | None = None
     admm: Admm = Admm()
 
-    def build(self, plant: "Plant") -> "Block":
+    def build(self, plant: "Plant", adapt: "Adapt | None" = None) -> "MPC":
         """Make the controller of `plant`."""
         from dmpcrl_ctrl.admm import ADMMOptions
         from dmpcrl_ctrl.controllers import DistributedMPC
 
-        return DistributedMPC.for_plant(plant, **{**self.options(), "admm": ADMMOptions(**self.admm.model_dump())})
+        options = {**self.options(), "admm": ADMMOptions(**self.admm.model_dump()), "adapt": adapt}
+        return DistributedMPC.for_plant(plant, **options)
 
 
 class CentralizedMpc(Mpc):
@@ -199,11 +183,11 @@ class CentralizedMpc(Mpc):
 
     kind: Literal["centralized_mpc"]
 
-    def build(self, plant: "Plant") -> "Block":
+    def build(self, plant: "Plant", adapt: "Adapt | None" = None) -> "MPC":
         """Make the controller of `plant`."""
         from dmpcrl_ctrl.controllers import CentralizedMPC
 
-        return CentralizedMPC.for_plant(plant, **self.options())
+        return CentralizedMPC.for_plant(plant, **self.options(), adapt=adapt)
 
 
 class Lqr(Section):
@@ -259,11 +243,41 @@ CONTROLLERS: tuple[type[AnyController], ...] = (DistributedMpc, CentralizedMpc, 
 
 
 class Experiment(Section):
-    """One closed loop: a plant, a controller, perhaps an observer, and how long it runs."""
+    """One closed loop: a plant, a controller, perhaps an observer, how long it runs, and what the controller learns."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
     question: str = ""
     plant: Annotated[AnyPlant, Field(discriminator="kind")]
     controller: Annotated[AnyController, Field(discriminator="kind")]
     observer: Observer | None = None
+    learning: Learning | None = None
     simulation: Simulation
+
+    @model_validator(mode="after")
+    def _learning_fits(self) -> Self:
+        if self.learning is None:
+            if getattr(self.controller, "parameters", None) is not None:
+                raise _does_not_fit("controller.parameters needs a section [learning] that says what they are")
+            return self
+        if not isinstance(self.controller, Mpc):
+            raise _does_not_fit(f"learning needs a predictive controller, got {self.controller.kind}")
+        if self.controller.delay:
+            raise _does_not_fit("learning needs a controller without delay: its input would act on a later state")
+        if "ties" in self.learning.parameters and self.controller.hold == "network":
+            raise _does_not_fit('learning.parameters: "ties" needs controller.hold = "area"')
+        try:
+            self.evaluation_plant()
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(["learning.evaluation.plant", *map(str, first["loc"])])
+            raise _does_not_fit(f"{where}: {first['msg']}") from None
+        return self
+
+    def evaluation_plant(self) -> AnyPlant:
+        """The plant with what [learning.evaluation] says otherwise."""
+        changed = {} if self.learning is None else self.learning.evaluation.plant
+        return type(self.plant).model_validate({**self.plant.model_dump(exclude_none=True), **changed})
+
+
+def _does_not_fit(message: str) -> PydanticCustomError:
+    return PydanticCustomError("does_not_fit", "{message}", {"message": message})

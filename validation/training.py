@@ -1,32 +1,45 @@
-"""Training: a learning block in the loop, over one long run or over episodes that start anew."""
+"""Training: a learning block in the loop, over one long run or over episodes that start anew.
 
-from collections.abc import Callable
+Nothing is logged but what a learning curve shows. Every so many samples, and between episodes, training passes a
+checkpoint: the solvers start cold there, with nothing to look back on. So a training that goes on from a checkpoint
+does, number for number, what it would have done uninterrupted; the price is one transition at each.
+"""
+
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.controllers import LearningMPC
+from dmpcrl_ctrl.controllers import Block, LearningMPC
 from dmpcrl_ctrl.controllers.learning import LearningState, Theta
-from dmpcrl_ctrl.cosim import simulate
+from dmpcrl_ctrl.cosim.participants import Participants
+from dmpcrl_ctrl.cosim.scheduler import LoopState, Row, Scheduler
+from dmpcrl_ctrl.cosim.wiring import wire
+from dmpcrl_ctrl.errors import LearningError
 from dmpcrl_ctrl.plants import Plant
+from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
+
+# Samples between two checkpoints within an episode.
+CHECKPOINT_EVERY = 1000
+_SECONDS_BETWEEN_REPORTS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What came of it.
+    """What came of it, or of its part so far.
 
     Attributes
     ----------
     state
-        Of the block at the end: parameters, memory, counts. Training goes on from here.
+        Of the block: parameters, memory, counts. Training goes on from here.
     cost
-        (episodes, K): the plant's cost by sample, of all agents.
+        (episodes, K): the plant's cost by sample, of all agents; NaN where training has not been yet.
     td_error
         (episodes, K): mean belief of the temporal difference; NaN where there is none.
     violations
-        (episodes,): samples with a state outside its limits.
+        (episodes,): instants with a state outside its limits.
     """
 
     state: LearningState
@@ -40,28 +53,23 @@ class Training:
         return self.state.theta
 
 
-class _Kept:
-    """The learning block, with its last state kept, so that the next episode goes on from it."""
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A training at a checkpoint.
 
-    def __init__(self, learning: LearningMPC, state: LearningState | None) -> None:
-        self._learning, self.state = learning, state
-        self.sample_time, self.offset, self.preview = learning.sample_time, learning.offset, learning.preview
-        self.inputs, self.outputs, self.name = learning.inputs, learning.outputs, learning.name
-        self.fields = learning.fields
+    Attributes
+    ----------
+    training
+        What came of it so far.
+    episode
+        Number of the episode that is under way or comes next.
+    loop
+        The closed loop of the episode under way; None between two episodes.
+    """
 
-    def init(self, seed: int) -> LearningState:
-        """The kept state, with workspaces of its own and nothing to look back on."""
-        fresh = self._learning.init(seed)
-        if self.state is None:
-            return fresh
-        return self._learning.resumed(replace(self.state, seed=fresh.seed))
-
-    def step(
-        self, state: LearningState, tick: int, measurement: Array, applied: Array, cost: Array
-    ) -> tuple[LearningState, Array, dict[str, Any]]:
-        """The block's own."""
-        self.state, output, record = self._learning.step(state, tick, measurement, applied, cost)
-        return self.state, output, record
+    training: Training
+    episode: int
+    loop: LoopState | None = None
 
 
 def train(
@@ -71,38 +79,143 @@ def train(
     steps: int,
     episodes: int = 1,
     seed: int = 0,
-    start: LearningState | None = None,
+    others: Sequence[Block] = (),
+    start: LearningState | Snapshot | None = None,
     progress: Callable[[float], None] | None = None,
+    checkpoint: Callable[[Snapshot], None] | None = None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> Training:
     """Learn in the closed loop.
 
     Parameters
     ----------
-    plant, learning
-        The loop.
+    plant, learning, others
+        The loop; others are blocks such as an observer.
     steps, episodes
         Samples of an episode; how many episodes, each from the plant's initial state and with noise of its own.
     seed
         Of noise, exploration and replay.
     start
-        `Training.state` of an earlier training to go on from.
+        `Training.state` of an earlier training whose parameters and memory are taken on, or a snapshot of this very
+        training, to go on from.
     progress
         Called with the finished fraction.
+    checkpoint
+        Called at every checkpoint.
+    checkpoint_every
+        Samples between two of them within an episode; with others in the loop there are none within.
+
+    Raises
+    ------
+    LearningError
+        A number below 1, or a snapshot of other samples an episode, or of more episodes.
     """
-    kept = _Kept(learning, start)
+    for name, value in (("steps", steps), ("episodes", episodes), ("checkpoint_every", checkpoint_every)):
+        if value < 1:
+            raise LearningError(f"{name} must be at least 1, got {value}")
+    if isinstance(start, Snapshot):
+        now = _lengthened(start, steps, episodes)
+    else:
+        nothing = Training(learning.init(0) if start is None else start, *_curves(0, steps))
+        now = _lengthened(Snapshot(nothing, 0), steps, episodes)
     seeds = np.random.SeedSequence(seed).generate_state(episodes)
-    costs, errors, violations = [], [], []
-    for episode, own in enumerate(seeds):
-        done = episode / episodes
-        report = None if progress is None else _part(progress, done, episodes)
-        run = simulate(plant, kept, t_end=steps * float(learning.sample_time), seed=int(own), progress=report)
-        costs.append(np.asarray(run.cost).sum(axis=1)[:steps])
-        errors.append(np.asarray(run.controllers[learning.name]["td_error"]).mean(axis=1)[:steps])
-        violations.append(int((np.asarray(run.violations) > 0.0).any(axis=1).sum()))
-        run.close()
-    assert kept.state is not None
-    return Training(kept.state, np.array(costs), np.array(errors), np.array(violations))
+    report = _Reporter(progress, episodes * steps)
+    for episode in range(now.episode, episodes):
+        running = _Episode(plant, learning, others, steps, int(seeds[episode]), episode)
+        now = running.run(now, report, checkpoint, checkpoint_every)
+        if checkpoint is not None:
+            checkpoint(now)
+    return now.training
 
 
-def _part(progress: Callable[[float], None], done: float, episodes: int) -> Callable[[float], None]:
-    return lambda fraction: progress(done + fraction / episodes)
+def _curves(episodes: int, steps: int) -> tuple[Array, Array, Array]:
+    unknown = np.full((episodes, steps), np.nan)
+    return unknown, unknown, np.zeros(episodes, dtype=np.int64)
+
+
+def _lengthened(snapshot: Snapshot, steps: int, episodes: int) -> Snapshot:
+    """With room for all episodes, of which there may be more than at first."""
+    training = snapshot.training
+    before, samples = training.cost.shape
+    if samples != steps or before > episodes:
+        raise LearningError(
+            f"the snapshot is of {before} episodes of {samples} samples: it cannot go on as {episodes} of {steps}"
+        )
+    curves = (training.cost, training.td_error, training.violations)
+    added = _curves(episodes - before, steps)
+    longer = (np.concatenate(pair) for pair in zip(curves, added, strict=True))
+    return replace(snapshot, training=Training(training.state, *longer))
+
+
+class _Episode:
+    """One closed loop, which the scheduler moves from instant to instant."""
+
+    def __init__(
+        self, plant: Plant, learning: LearningMPC, others: Sequence[Block], steps: int, seed: int, number: int
+    ) -> None:
+        who = Participants.of(plant, (*others, learning), steps * float(learning.sample_time))
+        self._scheduler = Scheduler(who, wire(who), seed)
+        self._learning, self._alone = learning, not others
+        self._block, self._number, self._steps = len(others), number, steps
+        self._limits = plant.task.state_limits
+
+    def run(
+        self,
+        before: Snapshot,
+        report: "_Reporter",
+        checkpoint: Callable[[Snapshot], None] | None,
+        every: int,
+    ) -> Snapshot:
+        """From the start of the episode, or from where the snapshot stands, to its end."""
+        training, scheduler = before.training, self._scheduler
+        cost, error, outside = (np.array(a) for a in (training.cost, training.td_error, training.violations))
+        state = self._start(training.state) if before.loop is None else before.loop
+
+        def here(state: LoopState, episode: int, loop: LoopState | None) -> Snapshot:
+            inner = state.blocks[self._block].inner
+            return Snapshot(Training(inner, cost.copy(), error.copy(), outside.copy()), episode, loop)
+
+        while True:
+            state, row = scheduler.instant(state)
+            count = state.blocks[self._block].count
+            due = row is not None and self._block in row.steps
+            if row is not None and (due or state.tick == scheduler.end):
+                outside[self._number] += self._violated(row)
+            if row is not None and due:
+                cost[self._number, count - 1] = row.cost.sum()
+                error[self._number, count - 1] = row.steps[self._block].record["td_error"].mean()
+                report(self._number * self._steps + count)
+            if state.tick == scheduler.end:
+                return here(state, self._number + 1, None)
+            state = scheduler.advance(state, scheduler.next_instant(state))
+            if due and count % every == 0 and self._alone and state.tick < scheduler.end:
+                state = self._with(state, self._learning.resumed(state.blocks[self._block].inner))
+                if checkpoint is not None:
+                    checkpoint(here(state, self._number, state))
+
+    def _start(self, carried: LearningState) -> LoopState:
+        """The plant starts anew, and with it the seed; parameters, memory and counts are carried on."""
+        state = self._scheduler.start()
+        seed = state.blocks[self._block].inner.seed
+        return self._with(state, self._learning.resumed(replace(carried, seed=seed)))
+
+    def _with(self, state: LoopState, inner: LearningState) -> LoopState:
+        blocks = list(state.blocks)
+        blocks[self._block] = replace(blocks[self._block], inner=inner)
+        return replace(state, blocks=tuple(blocks))
+
+    def _violated(self, row: Row) -> bool:
+        low, high = self._limits.T
+        return bool(np.maximum(low - row.state, row.state - high).max(initial=0.0) > VIOLATION_TOLERANCE)
+
+
+class _Reporter:
+    """Calls `progress` now and then, and at the end."""
+
+    def __init__(self, progress: Callable[[float], None] | None, total: int) -> None:
+        self._progress, self._total, self._next = progress, total, 0.0
+
+    def __call__(self, done: int) -> None:
+        if self._progress is not None and (time.monotonic() >= self._next or done == self._total):
+            self._progress(done / self._total)
+            self._next = time.monotonic() + _SECONDS_BETWEEN_REPORTS

@@ -6,6 +6,7 @@ import pytest
 
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.validation.experiment import Override, experiment_text, load_experiment, parse_experiment
+from dmpcrl_ctrl.validation.runner import blocks_of
 from dmpcrl_ctrl.validation.sections import Chain, DistributedMpc, PowerNetwork
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.toml"))
@@ -55,7 +56,7 @@ def test_the_text_with_every_default_is_the_same_experiment(path: Path) -> None:
 def test_the_plant_and_the_controller_of_every_example_can_be_built(path: Path) -> None:
     experiment = load_experiment(path)
     plant = experiment.plant.build()
-    controller = experiment.controller.build(plant)
+    *_, controller = blocks_of(experiment, plant)
     assert set(controller.outputs) == set(plant.input_names)
     assert controller.sample_time == experiment.controller.sample_time
 

@@ -21,7 +21,6 @@ from dmpcrl_ctrl.validation.sections import (
     RandomPowerNetwork,
     Section,
     Simulation,
-    nearest,
 )
 
 
@@ -117,8 +116,3 @@ def test_every_section_is_strict_and_closed(kind: type[Section]) -> None:
     assert kind.model_config["allow_inf_nan"] is False
     with pytest.raises(ValidationError, match="unknown key"):
         kind.model_validate({"no_such_key": 1})
-
-
-def test_the_nearest_word() -> None:
-    assert nearest("horizn", ["horizon", "hold"]) == "horizon"
-    assert nearest("zzz", ["horizon", "hold"]) is None
