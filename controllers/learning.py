@@ -4,8 +4,8 @@ At sample t, with theta current:
 
     Q(s_{t-1}, a_{t-1}) and its gradient, where a is the input that was applied
     V(s_t), which gives a_t
-    delta = L_{t-1} + gamma V(s_t) - Q(s_{t-1}, a_{t-1}), agreed by averaging; delta grad Q is remembered
-    every so often  theta_i <- Pi_i( theta_i + alpha mean_batch( delta grad_i Q ) )
+    delta = L_{t-1} + gamma V(s_t) - Q(s_{t-1}, a_{t-1}), agreed by averaging; delta and grad Q are remembered
+    every so often  theta_i <- Pi_i( theta_i + d_i ),     d_i = alpha mean_batch( delta grad_i Q ), or Gauss-Newton's
 
 Every agent learns from its own share of the Lagrangian and its own belief of delta. What a certificate does not vouch
 for is not learned from, and counted.
@@ -13,7 +13,7 @@ for is not learned from, and counted.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,10 +24,11 @@ from dmpcrl_ctrl.controllers.mpc import MPC, MPCState
 from dmpcrl_ctrl.controllers.records import data_fields, data_record
 from dmpcrl_ctrl.errors import LearningError, ModelError
 from dmpcrl_ctrl.exploration import Exploration, explored
+from dmpcrl_ctrl.gauss_newton import explained, gauss_newton_step, inner_products
 from dmpcrl_ctrl.parametrization import Parametrization
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.projection import Projection
-from dmpcrl_ctrl.qlearning import gradient_by_theta, temporal_difference, updated
+from dmpcrl_ctrl.qlearning import flat, gradient_by_theta, gradient_step, moved, temporal_difference
 from dmpcrl_ctrl.replay import Replay
 from dmpcrl_ctrl.schedule import Geometric
 from dmpcrl_ctrl.value import Evaluation
@@ -66,8 +67,8 @@ class LearningState:
         Of the block that is learned; its evaluator belongs to `theta`.
     theta
         Parameters, one mapping an agent.
-    products
-        (K, p_i) an agent: delta grad Q of remembered transitions.
+    deltas, gradients
+        (K,) and (K, p_i) an agent: its belief of the remembered temporal differences, and grad_i Q of each at its time.
     seed, updates, transitions, skipped
         Of the random numbers; updates so far; transitions learned from, and those not trusted.
     last
@@ -76,7 +77,8 @@ class LearningState:
 
     mpc: MPCState
     theta: tuple[Theta, ...]
-    products: tuple[Array, ...]
+    deltas: tuple[Array, ...]
+    gradients: tuple[Array, ...]
     seed: int
     updates: int = 0
     transitions: int = 0
@@ -95,6 +97,10 @@ class LearningMPC:
         One an agent: theta -> LocalModel.
     step_size
         alpha by update, or a constant.
+    method
+        "gradient": the published update, of first order. "gauss_newton": of second order, see
+        :mod:`dmpcrl_ctrl.gauss_newton`, which bears far larger steps. With a batch of K the agents agree on
+        K (K + 1) / 2 more numbers an update, and on one more for each transition that is remembered.
     update_every
         Transitions between two updates.
     replay, exploration
@@ -121,6 +127,7 @@ class LearningMPC:
         parametrizations: Sequence[Parametrization],
         *,
         step_size: float | Callable[[int], float] = 1e-4,
+        method: Literal["gradient", "gauss_newton"] = "gradient",
         update_every: int = 1,
         replay: Replay | None = None,
         exploration: Exploration | None = None,
@@ -133,6 +140,8 @@ class LearningMPC:
         names = mpc.problem.names
         if len(parametrizations) != len(names):
             raise LearningError(f"{len(names)} agents need as many parametrizations, got {len(parametrizations)}")
+        if method not in ("gradient", "gauss_newton"):
+            raise LearningError(f"method of learning is 'gradient' or 'gauss_newton', got {method!r}")
         if isinstance(update_every, bool) or int(update_every) != update_every or update_every < 1:
             raise LearningError(f"update_every must be a whole number of at least 1, got {update_every!r}")
         if trust is not None and not trust > 0.0:
@@ -142,6 +151,7 @@ class LearningMPC:
         self.mpc = mpc
         self.parametrizations = tuple(parametrizations)
         self.step_size = step_size if callable(step_size) else Geometric(float(step_size))
+        self.method = method
         self.update_every = int(update_every)
         self.replay = Replay() if replay is None else replay
         self.exploration = Exploration(Geometric(0.0)) if exploration is None else exploration
@@ -182,9 +192,9 @@ class LearningMPC:
 
     def init(self, seed: int) -> LearningState:
         """A state with workspaces of its own; what agents draw at random comes from the seed and the sample."""
-        sizes = (sum(np.size(value) for value in own.values()) for own in self.theta)
-        products = tuple(np.zeros((0, size)) for size in sizes)
-        return LearningState(self._workspaces(seed, self.theta), self.theta, products, seed)
+        gradients = tuple(np.zeros((0, flat(own).size)) for own in self.theta)
+        deltas = tuple(np.zeros(0) for _ in self.theta)
+        return LearningState(self._workspaces(seed, self.theta), self.theta, deltas, gradients, seed)
 
     def resumed(self, state: LearningState) -> LearningState:
         """Another run's state with workspaces of its own, and nothing to look back on: the plant starts anew."""
@@ -234,30 +244,45 @@ class LearningMPC:
     def _trusted(self, evaluation: Evaluation) -> bool:
         if not evaluation.status.ok:
             return False
-        if self.trust is None:
-            return True
-        certificate = evaluation.certificate
-        four = certificate.stationarity, certificate.feasibility, certificate.sign, certificate.complementarity
-        worst = max(float(np.max(part)) for part in four)
-        return bool(worst <= self.trust)
+        return self.trust is None or evaluation.residual <= self.trust
 
     def _learned(self, state: LearningState, td: Array, looked_back: Evaluation) -> LearningState:
         """Remember the transition, and update where an update is due."""
-        gradients = gradient_by_theta(self.parametrizations, state.theta, looked_back.gradient)
-        pairs = zip(state.products, td, gradients, strict=True)
-        products = tuple(self.replay.remembered(before, delta * own) for before, delta, own in pairs)
-        state = replace(state, products=products, transitions=state.transitions + 1)
-        if state.transitions % self.update_every:
-            return state
-        batch = self.replay.chosen(len(products[0]), state.seed, state.updates)
-        alpha = self.step_size(state.updates)
-        pairs_theta = zip(state.theta, products, strict=True)
-        theta = tuple(updated(own, kept, batch, alpha, self.sets) for own, kept in pairs_theta)
+        newest = gradient_by_theta(self.parametrizations, state.theta, looked_back.gradient)
+        keep = self.replay.remembered
+        deltas = tuple(keep(before, own) for before, own in zip(state.deltas, td, strict=True))
+        gradients = tuple(keep(before, own) for before, own in zip(state.gradients, newest, strict=True))
+        state = replace(state, deltas=deltas, gradients=gradients, transitions=state.transitions + 1)
+        return state if state.transitions % self.update_every else self._updated(state)
+
+    def _updated(self, state: LearningState) -> LearningState:
+        steps = zip(state.theta, self._steps(state), strict=True)
+        theta = tuple(moved(own, step, self.sets) for own, step in steps)
         try:
             evaluator = state.mpc.evaluator.with_problem(self.models_at(theta))
         except ModelError as error:
             raise LearningError(f"update {state.updates} left the models that there are: {error}") from error
-        return replace(state, theta=theta, updates=state.updates + 1, mpc=replace(state.mpc, evaluator=evaluator))
+        deltas = state.deltas if self.method == "gradient" else self._followed(state, theta)
+        mpc = replace(state.mpc, evaluator=evaluator)
+        return replace(state, theta=theta, deltas=deltas, updates=state.updates + 1, mpc=mpc)
+
+    def _steps(self, state: LearningState) -> list[Array]:
+        """Each agent's step, before its parameters are put back into their sets."""
+        batch = self.replay.chosen(len(state.deltas[0]), state.seed, state.updates)
+        chosen = [(d[batch], g[batch]) for d, g in zip(state.deltas, state.gradients, strict=True)]
+        alpha = self.step_size(state.updates)
+        if self.method == "gradient":
+            return [gradient_step(deltas, gradients, alpha) for deltas, gradients in chosen]
+        shares = np.array([inner_products(gradients) for _, gradients in chosen])
+        believed = state.mpc.evaluator.agreed(shares)
+        return [gauss_newton_step(*own, products, alpha) for own, products in zip(chosen, believed, strict=True)]
+
+    def _followed(self, state: LearningState, theta: Sequence[Theta]) -> tuple[Array, ...]:
+        """What is left of the remembered temporal differences after the step that was taken."""
+        parts = zip(state.gradients, state.theta, theta, strict=True)
+        shares = [explained(own, flat(after) - flat(before)) for own, before, after in parts]
+        believed = state.mpc.evaluator.agreed(np.array(shares))
+        return tuple(own - known for own, known in zip(state.deltas, believed, strict=True))
 
     def _record(self, state: LearningState, td: Array, q: Sequence[Array]) -> dict[str, Any]:
         record: dict[str, Any] = {

@@ -1,10 +1,11 @@
-"""Q-learning, first order and local: every agent moves its own parameters by a temporal difference that all agree on.
+"""Q-learning, local: every agent moves its own parameters by a temporal difference that all agree on.
 
     delta = L + gamma V(s') - Q(s, a)                    sums over the agents, agreed by averaging
     theta_i <- Pi_i( theta_i + alpha mean_batch( delta grad_i Q ) )
 
 delta is a sum of what each agent has, L_i + gamma V_i - Q_i, and the derivative of Q by theta_i is one of agent i's
 share of the Lagrangian. So nothing but delta has to be agreed upon, and the update is that of one central learner.
+Second order is in `gauss_newton.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.parametrization import Parametrization
 from dmpcrl_ctrl.parts import Theta
 from dmpcrl_ctrl.projection import Projection, projected
@@ -43,21 +44,11 @@ def gradient_by_theta(
     return tuple(flat(made.pullback(theta, gradient)) for made, theta, gradient in parts)
 
 
-def updated(
-    theta: Theta, products: Array, batch: Index, step_size: float, sets: Mapping[str, Projection]
-) -> dict[str, Array]:
-    """One agent's parameters after an update.
+def gradient_step(deltas: Array, gradients: Array, step_size: float) -> Array:
+    """(p,): alpha mean_j( delta_j g_j ) of deltas (K,) and gradients (K, p), the step of first order."""
+    return np.asarray(step_size * (deltas[:, None] * gradients).mean(axis=0))
 
-    Parameters
-    ----------
-    theta
-        Before.
-    products
-        (K, p): delta grad Q of remembered transitions, each as computed at its time.
-    batch
-        Rows to learn from.
-    step_size, sets
-        alpha; the convex sets.
-    """
-    moved = flat(theta) + step_size * products[batch].mean(axis=0)
-    return projected(shaped(moved, theta), sets)
+
+def moved(theta: Theta, step: Array, sets: Mapping[str, Projection]) -> dict[str, Array]:
+    """One agent's parameters after a step (p,), each in its convex set."""
+    return projected(shaped(flat(theta) + step, theta), sets)

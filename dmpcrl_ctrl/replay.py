@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.errors import LearningError
@@ -34,9 +35,9 @@ class Replay:
                 f"got newest {self.newest}, batch {self.batch}, capacity {self.capacity}"
             )
 
-    def remembered(self, before: Array, newest: Array) -> Array:
-        """(K, p): one more row, the oldest given up where there is no room."""
-        return np.vstack([before, newest])[-self.capacity :]
+    def remembered(self, before: Array, newest: ArrayLike) -> Array:
+        """(K,) or (K, p): one more number or row, the oldest given up where there is no room."""
+        return np.concatenate([before, np.asarray(newest)[None]])[-self.capacity :]
 
     def chosen(self, stored: int, seed: int, update: int) -> Index:
         """Rows of an update. Agents that share the seed draw the same, as one central learner would."""

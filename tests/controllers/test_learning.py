@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.linalg import solve_discrete_are
 
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.arrays import Array
@@ -19,7 +20,8 @@ from dmpcrl_ctrl.parametrization import Parametrization
 from dmpcrl_ctrl.parts import Free
 from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.projection import at_least, within
-from dmpcrl_ctrl.qlearning import flat, shaped
+from dmpcrl_ctrl.qlearning import flat, gradient_by_theta, shaped
+from dmpcrl_ctrl.replay import Replay
 from dmpcrl_ctrl.schedule import Geometric
 from dmpcrl_ctrl.value import agent_data
 
@@ -82,6 +84,63 @@ def test_one_update_is_the_product_of_temporal_difference_and_slope(mpc: MPC) ->
             assert moved[p] == pytest.approx(own[p] + 0.01 * delta * slope, rel=1e-6, abs=1e-8)
 
 
+RECORDED = (
+    np.array([[0.5, -0.4], [0.8, 0.3], [0.2, 0.6], [-0.3, 0.1], [0.4, 0.4], [0.1, -0.6]]),
+    np.array([[0.3, -0.2], [-0.5, 0.1], [0.2, -0.6], [0.4, 0.2], [-0.1, -0.3], [0.0, 0.0]]),
+    np.array([[1.5, 0.2], [0.7, 0.4], [0.3, 1.1], [0.2, 0.1], [0.6, 0.5], [0.0, 0.0]]),
+)
+
+
+def test_a_second_order_update_is_one_dense_least_squares_step() -> None:
+    """By the gradients of evaluations apart, and what is remembered afterwards is what the step has left."""
+    mpc, made = CentralizedMPC(PROBLEM, 1.0), free(PROBLEM, "V0", "A", "B", "b", "f")
+    options: dict[str, Any] = {"replay": Replay(9, 4, 3), "update_every": 5, "step_size": 0.4}
+    after, records = fed(LearningMPC(mpc, made, method="gauss_newton", **options), *RECORDED)
+    deltas = np.array([record["td_error"][0] for record in records[1:]])
+    rows = []
+    for s, a in zip(RECORDED[0][:5], RECORDED[1][:5], strict=True):
+        found = CentralEvaluator(PROBLEM).evaluate(agent_data(PROBLEM, [s[:1], s[1:]]), [a[:1], a[1:]])
+        rows.append(np.concatenate(gradient_by_theta(made, [own.initial for own in made], found.gradient)))
+    G, chosen = np.array(rows), Replay(9, 4, 3).chosen(5, 3, 0)
+    damped = np.vstack([G[chosen], np.sqrt(4 / 0.4) * np.eye(G.shape[1])])
+    step = np.linalg.lstsq(damped, np.append(deltas[chosen], np.zeros(G.shape[1])))[0]
+    start = np.concatenate([flat(own.initial) for own in made])
+    assert np.concatenate([flat(own) for own in after.theta]) == pytest.approx(start + step, rel=1e-6, abs=1e-8)
+    assert after.deltas[1] == pytest.approx(deltas - G @ step, rel=1e-6, abs=1e-7)
+
+
+def test_agents_learn_by_second_order_what_one_central_learner_does() -> None:
+    thetas = []
+    for mpc in blocks():
+        learning = LearningMPC(
+            mpc, free(PROBLEM, "A", "b", "f"), method="gauss_newton", step_size=0.5, replay=Replay(4, 3, 2)
+        )
+        after, _ = fed(learning, *RECORDED)
+        assert after.updates == 5
+        thetas.append(np.concatenate([flat(own) for own in after.theta]))
+    assert thetas[0] == pytest.approx(thetas[1], rel=1e-8, abs=1e-8)
+
+
+def test_second_order_learns_the_riccati_solution_in_closed_loop() -> None:
+    """Two regulators side by side, without noise: one stage and a terminal weight that is learned."""
+    gamma, A, B = 0.9, (1.1, 0.8), (1.0, 0.6)
+    models = tuple(LocalModel([[a]], [[b]], [[1.0]], [[0.5]], P=[[0.2]]) for a, b in zip(A, B, strict=True))
+    problem = MPCProblem(models, 1, gamma)
+    learning = LearningMPC(
+        CentralizedMPC(problem, 1.0), free(problem, "P"), method="gauss_newton", step_size=1e4, replay=Replay(4, 4, 4)
+    )
+    state, rng, x = learning.init(0), np.random.default_rng(1), np.array([1.0, -1.0])
+    applied = cost = np.zeros(2)
+    for t in range(60):
+        state, u, _ = learning.step(state, t, np.concatenate([x, np.zeros(4)]), applied, cost)
+        applied = u + rng.normal(size=2)
+        cost, x = x**2 + 0.5 * applied**2, np.array(A) * x + np.array(B) * applied
+    for a, b, own in zip(A, B, state.theta, strict=True):
+        root = np.sqrt(gamma)
+        truth = solve_discrete_are(np.array([[root * a]]), np.array([[root * b]]), np.eye(1), np.array([[0.5]]))
+        assert own["P"] == pytest.approx(truth, rel=1e-4)
+
+
 def test_what_cannot_be_trusted_is_counted_and_not_learned_from() -> None:
     mpc = DistributedMPC(PROBLEM, 1.0, admm=ADMMOptions(iterations=1))
     states, rng = np.array([[0.5, -0.4], [0.6, 0.3], [0.1, 0.2]]), np.random.default_rng(0)
@@ -134,6 +193,7 @@ def test_the_block_is_pure() -> None:
     ("options", "message"),
     [
         ({"update_every": 0}, "update_every must be a whole number of at least 1, got 0"),
+        ({"method": "newton"}, "method of learning is 'gradient' or 'gauss_newton', got 'newton'"),
         ({"trust": -1.0}, "trust must be a positive residual or None, got -1.0"),
         ({"step_size": -1.0}, "at least 0, got -1.0"),
     ],

@@ -1,4 +1,4 @@
-"""The update of the agents is that of one central learner: a temporal difference, products, a mean, a projection."""
+"""The update of the agents is that of one central learner: a temporal difference, a mean, a step, a projection."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.parametrization import Parametrization
 from dmpcrl_ctrl.parts import Free, SemidefiniteFactor
 from dmpcrl_ctrl.projection import at_least
-from dmpcrl_ctrl.qlearning import flat, gradient_by_theta, shaped, temporal_difference, updated
+from dmpcrl_ctrl.qlearning import flat, gradient_by_theta, gradient_step, moved, shaped, temporal_difference
 
 THETA = {"A": np.array([[1.0, 2.0], [3.0, 4.0]]), "V0": np.array(5.0), "b": np.array([6.0, 7.0])}
 
@@ -26,13 +26,15 @@ def test_parameters_go_to_a_vector_and_back() -> None:
     assert flat({}).shape == (0,)
 
 
-def test_an_update_goes_along_the_mean_of_the_chosen_products() -> None:
-    products = np.arange(28.0).reshape(4, 7)
-    found = updated(THETA, products, np.array([1, 3]), 0.1, {"b": at_least(8.0)})
-    # rows 1 and 3: (7 + 21) / 2 = 14, 15, ...
-    assert found["A"] == pytest.approx(np.array([[2.4, 3.5], [4.6, 5.7]]))
-    assert found["V0"] == pytest.approx(6.8)
-    assert found["b"] == pytest.approx([8.0, 9.0])
+def test_a_step_goes_along_the_mean_of_the_products() -> None:
+    gradients = np.arange(14.0).reshape(2, 7)
+    # 2 (0, 1, ...) and 4 (7, 8, ...): mean 14, 17, 20, ...
+    step = gradient_step(np.array([2.0, 4.0]), gradients, 0.1)
+    assert step == pytest.approx(1.4 + 0.3 * np.arange(7.0))
+    found = moved(THETA, step, {"b": at_least(9.0)})
+    assert found["A"] == pytest.approx(np.array([[2.4, 3.7], [5.0, 6.3]]))
+    assert found["V0"] == pytest.approx(7.6)
+    assert found["b"] == pytest.approx([9.0, 10.2])
 
 
 def test_gradients_go_through_each_agents_parametrization() -> None:

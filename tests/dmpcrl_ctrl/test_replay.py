@@ -12,6 +12,7 @@ def test_the_oldest_are_given_up() -> None:
     for k in range(5):
         kept = replay.remembered(kept, np.array([k, -k]))
     assert kept.tolist() == [[2, -2], [3, -3], [4, -4]]
+    assert replay.remembered(np.array([1.0, 2.0, 3.0]), 4.0).tolist() == [2.0, 3.0, 4.0]
 
 
 def test_a_batch_is_the_newest_and_a_draw_from_the_older_without_replacement() -> None:
