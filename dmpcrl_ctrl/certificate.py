@@ -19,6 +19,7 @@ from dmpcrl_ctrl.gradient import gathered_prices
 from dmpcrl_ctrl.lagrangian import AgentPoint
 from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.optimality import cost_scale, residuals
+from dmpcrl_ctrl.qp import KKTResiduals
 
 _NOTHING = 1e-10
 
@@ -65,17 +66,26 @@ class Certificate:
         return upper - lower
 
 
-def certify(points: Sequence[AgentPoint], components: Components, action: Sequence[Array] | None) -> Certificate:
-    """Certificate of the plans and multipliers in `points`; of Q where the first inputs are given (`action`).
-
-    The bracket is that of the states and actions which are given, whatever the plans begin with.
-    """
+def optimality(
+    points: Sequence[AgentPoint], components: Components, action: Sequence[Array] | None
+) -> tuple[KKTResiduals, ...]:
+    """Residuals of the optimality conditions alone, one an agent, as in :class:`Certificate`."""
     told = owners_trajectories(points, components)
     true = [replace(p, plan=replace(p.plan, neighbours=known)) for p, known in zip(points, told, strict=True)]
     cost = float(components.neighbourhood.total(np.array([[cost_scale(point)] for point in true]))[0])
     given = [None] * len(points) if action is None else action
     each = zip(true, gathered_prices(true, components), given, strict=True)
-    found = [residuals(point, incoming, own, cost) for point, incoming, own in each]
+    return tuple(residuals(point, incoming, own, cost) for point, incoming, own in each)
+
+
+def certify(points: Sequence[AgentPoint], components: Components, action: Sequence[Array] | None) -> Certificate:
+    """Certificate of the plans and multipliers in `points`; of Q where the first inputs are given (`action`).
+
+    The bracket is that of the states and actions which are given, whatever the plans begin with.
+    """
+    found = optimality(points, components, action)
+    told = owners_trajectories(points, components)
+    given = [None] * len(points) if action is None else action
     bounds = bracket(_begun(points, given), components, action is not None)
     return Certificate(
         stationarity=np.array([r.stationarity for r in found]),

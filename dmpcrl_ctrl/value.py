@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.certificate import Certificate, certify
+from dmpcrl_ctrl.certificate import Certificate, certify, optimality
 from dmpcrl_ctrl.errors import EvaluationError, ModelError
 from dmpcrl_ctrl.gradient import Gradient, gradients
 from dmpcrl_ctrl.lagrangian import AgentPoint, agent_points, plan_costs
@@ -114,6 +114,18 @@ class Evaluation:
         """
         question = self._asked("certificate")
         return certify(self._points(question), question.components, question.action)
+
+    @cached_property
+    def residual(self) -> float:
+        """The largest residual of the optimality conditions over all agents, as in `certificate`, but without a bracket.
+
+        Raises
+        ------
+        EvaluationError
+            The evaluation failed.
+        """
+        question = self._asked("residual")
+        return max(r.worst for r in optimality(self._points(question), question.components, question.action))
 
     def at_policy(self, data: Sequence[AgentData] | None = None) -> "Evaluation":
         """This evaluation of V(s) as one of Q(s, pi(s)), which has the same value.
