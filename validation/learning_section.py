@@ -81,6 +81,7 @@ class Learning(Section):
     scale: dict[str, Positive] = Field(default_factory=dict)
     start: Annotated[str, Field(min_length=1)] | dict[str, dict[str, Number]] = Field(default_factory=dict)
     step_size: NonNegative | GeometricSection
+    method: Literal["gradient", "gauss_newton"] = "gradient"
     update_every: Whole = 1
     trust: Positive | Literal["none"] = 1e-3
     perturbed_target: bool = False
@@ -96,7 +97,7 @@ class Learning(Section):
         for name in self.parameters:
             if self.parameters.count(name) > 1:
                 raise PydanticCustomError("twice", "parameters: {name} stands twice", {"name": name})
-        for name in self.scale:
-            if name not in self.parameters or name in ("A_ij", "ties") or "/" in name:
-                raise PydanticCustomError("scale", "scale: {name} is no field that is learned", {"name": name})
+        for scaled in self.scale:
+            if scaled not in self.parameters or scaled in ("A_ij", "ties") or "/" in scaled:
+                raise PydanticCustomError("scale", "scale: {name} is no field that is learned", {"name": scaled})
         return self

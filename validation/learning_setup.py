@@ -75,6 +75,7 @@ def learning_of(
         mpc,
         made,
         step_size=_schedule(learning.step_size),
+        method=learning.method,
         update_every=learning.update_every,
         replay=None if learning.replay is None else Replay(**learning.replay.model_dump()),
         exploration=exploration,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.controllers import Block, LearningMPC
 from dmpcrl_ctrl.controllers.learning import LearningState, Theta
 from dmpcrl_ctrl.cosim.participants import Participants
@@ -24,6 +24,8 @@ from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
 # Samples between two checkpoints within an episode.
 CHECKPOINT_EVERY = 1000
 _SECONDS_BETWEEN_REPORTS = 0.1
+
+Observer = Callable[[int, Row, LearningState], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Training:
     state: LearningState
     cost: Array
     td_error: Array
-    violations: Array
+    violations: Index
 
     @property
     def theta(self) -> tuple[Theta, ...]:
@@ -84,6 +86,7 @@ def train(
     progress: Callable[[float], None] | None = None,
     checkpoint: Callable[[Snapshot], None] | None = None,
     checkpoint_every: int = CHECKPOINT_EVERY,
+    observe: Observer | None = None,
 ) -> Training:
     """Learn in the closed loop.
 
@@ -104,6 +107,9 @@ def train(
         Called at every checkpoint.
     checkpoint_every
         Samples between two of them within an episode; with others in the loop there are none within.
+    observe
+        Called at every sample with its number in the whole training, from 0, what the loop's log would keep of it, and
+        the block's state after it.
 
     Raises
     ------
@@ -121,16 +127,16 @@ def train(
     seeds = np.random.SeedSequence(seed).generate_state(episodes)
     report = _Reporter(progress, episodes * steps)
     for episode in range(now.episode, episodes):
-        running = _Episode(plant, learning, others, steps, int(seeds[episode]), episode)
+        running = _Episode(plant, learning, others, steps, int(seeds[episode]), episode, observe)
         now = running.run(now, report, checkpoint, checkpoint_every)
         if checkpoint is not None:
             checkpoint(now)
     return now.training
 
 
-def _curves(episodes: int, steps: int) -> tuple[Array, Array, Array]:
+def _curves(episodes: int, steps: int) -> tuple[Array, Array, Index]:
     unknown = np.full((episodes, steps), np.nan)
-    return unknown, unknown, np.zeros(episodes, dtype=np.int64)
+    return unknown, unknown, np.zeros(episodes, dtype=np.intp)
 
 
 def _lengthened(snapshot: Snapshot, steps: int, episodes: int) -> Snapshot:
@@ -141,23 +147,34 @@ def _lengthened(snapshot: Snapshot, steps: int, episodes: int) -> Snapshot:
         raise LearningError(
             f"the snapshot is of {before} episodes of {samples} samples: it cannot go on as {episodes} of {steps}"
         )
-    curves = (training.cost, training.td_error, training.violations)
-    added = _curves(episodes - before, steps)
-    longer = (np.concatenate(pair) for pair in zip(curves, added, strict=True))
-    return replace(snapshot, training=Training(training.state, *longer))
+    cost, error, violations = _curves(episodes - before, steps)
+    longer = Training(
+        training.state,
+        np.concatenate([training.cost, cost]),
+        np.concatenate([training.td_error, error]),
+        np.concatenate([training.violations, violations]),
+    )
+    return replace(snapshot, training=longer)
 
 
 class _Episode:
     """One closed loop, which the scheduler moves from instant to instant."""
 
     def __init__(
-        self, plant: Plant, learning: LearningMPC, others: Sequence[Block], steps: int, seed: int, number: int
+        self,
+        plant: Plant,
+        learning: LearningMPC,
+        others: Sequence[Block],
+        steps: int,
+        seed: int,
+        number: int,
+        observe: Observer | None,
     ) -> None:
         who = Participants.of(plant, (*others, learning), steps * float(learning.sample_time))
         self._scheduler = Scheduler(who, wire(who), seed)
         self._learning, self._alone = learning, not others
         self._block, self._number, self._steps = len(others), number, steps
-        self._limits = plant.task.state_limits
+        self._limits, self._observe = plant.task.state_limits, observe
 
     def run(
         self,
@@ -168,7 +185,7 @@ class _Episode:
     ) -> Snapshot:
         """From the start of the episode, or from where the snapshot stands, to its end."""
         training, scheduler = before.training, self._scheduler
-        cost, error, outside = (np.array(a) for a in (training.cost, training.td_error, training.violations))
+        cost, error, outside = training.cost.copy(), training.td_error.copy(), training.violations.copy()
         state = self._start(training.state) if before.loop is None else before.loop
 
         def here(state: LoopState, episode: int, loop: LoopState | None) -> Snapshot:
@@ -185,6 +202,8 @@ class _Episode:
                 cost[self._number, count - 1] = row.cost.sum()
                 error[self._number, count - 1] = row.steps[self._block].record["td_error"].mean()
                 report(self._number * self._steps + count)
+                if self._observe is not None:
+                    self._observe(self._number * self._steps + count - 1, row, state.blocks[self._block].inner)
             if state.tick == scheduler.end:
                 return here(state, self._number + 1, None)
             state = scheduler.advance(state, scheduler.next_instant(state))

@@ -77,7 +77,7 @@ def load_snapshot(path: Path, learning: LearningMPC, fingerprint: str) -> Snapsh
 def _snapshot(content: Mapping[str, Any], learning: LearningMPC) -> Snapshot:
     state = learning.resumed(replace(learning.init(0), **content["learning"]))
     curves = content["curves"]
-    violations = np.asarray(curves["violations"], dtype=np.int64)
+    violations = np.asarray(curves["violations"], dtype=np.intp)
     training = Training(state, curves["cost"], curves["td_error"], violations)
     kept = content["loop"]
     if kept is None:

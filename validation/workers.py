@@ -65,7 +65,8 @@ def on_executor(
     flying = {executor.submit(call, task): task for task in tasks}
     try:
         for future in as_completed(flying):
-            yield flying[future], _answer(future)
+            error = future.exception()
+            yield flying[future], future.result() if error is None else in_words(error)
     finally:
         for future in flying:
             future.cancel()
@@ -85,11 +86,11 @@ def _until_a_break(
                     flying[pool.submit(call, waiting[0])] = waiting[0]
                 waiting.popleft()
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                task = flying.pop(future)
-                if isinstance(future.exception(), BrokenProcessPool):
+                task, error = flying.pop(future), future.exception()
+                if isinstance(error, BrokenProcessPool):
                     suspects.append(task)
                 else:
-                    yield task, _answer(future)
+                    yield task, future.result() if error is None else in_words(error)
         ended = True
     except BrokenProcessPool:  # of `submit`
         ended = True
@@ -105,11 +106,6 @@ def in_words(error: BaseException) -> str:
     """One line: what the error says, and of which kind it is where it is none of this package."""
     kind = "" if isinstance(error, DmpcrlError) else f"{type(error).__name__}: "
     return " ".join(f"{kind}{error}".split())
-
-
-def _answer(future: Future[Answer]) -> Answer | str:
-    error = future.exception()
-    return future.result() if error is None else in_words(error)
 
 
 def _ended_by_interrupts() -> None:

@@ -66,7 +66,7 @@ def test_a_frozen_learner_is_the_plain_controller_to_the_last_bit(example: str, 
     learning = still(learning_of(loaded, plant, central=central))
     learning.update_every = 1000
     state = [np.asarray(simulate(plant, b, t_end=15.0, seed=2).state) for b in (learning, learning.controller())]
-    assert np.array_equal(*state)
+    assert np.array_equal(state[0], state[1])
     # with updates of no length Q is solved too, in the same workspaces
     learning.update_every = 2
     again = np.asarray(simulate(plant, learning, t_end=15.0, seed=2).state)
@@ -110,6 +110,17 @@ def test_couplings_that_are_learned_are_shared_whole() -> None:
     ]
     without = learning_of(experiment("chain", 'learning.parameters=["V0", "b"]'), loaded.plant.build(), central=True)
     assert all(not model.declared for model in without.mpc.problem.models)
+
+
+def test_the_other_settings_reach_the_block() -> None:
+    sets = ('learning.method="gauss_newton"', 'learning.trust="none"', "learning.perturbed_target=true")
+    learning = learning_of(experiment("power", *sets), power_plant(), central=True)
+    assert (learning.method, learning.trust, learning.perturbed_target) == ("gauss_newton", None, True)
+    assert (learning.replay.capacity, learning.replay.batch, learning.replay.newest) == (300, 150, 100)
+    assert (learning.exploration.strength, learning.exploration.probability(1)) == (0.04, 0.4)
+    assert (learning.step_size(0), learning.update_every) == (7e-7, 100)
+    assert learning.sets["P_ij"](np.array(-1.0)) == 1e-3
+    assert np.linalg.eigvalsh(learning.sets["R"](-np.eye(2))).tolist() == pytest.approx([1e-3, 1e-3])
 
 
 def test_other_parts_can_be_named() -> None:

@@ -38,7 +38,7 @@ def command(*words: str | Path) -> Any:
 
 
 def test_training_pays_and_goes_on_from_its_file(tmp_path: Path) -> None:
-    tried = {"learning__evaluation__episodes": 2, "learning__evaluation__steps": 40}
+    tried: dict[str, Any] = {"learning__evaluation__episodes": 2, "learning__evaluation__steps": 40}
     first = order(learning__steps=200, **tried)
     before, learned = run_training(prepare_training(first, tmp_path / "first"))
     assert learned.mean < 0.7 * before.mean

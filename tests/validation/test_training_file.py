@@ -40,8 +40,8 @@ def assert_same(one: Training, other: Training, rounding: float = 0.0) -> None:
 
     for mine, theirs in zip(one.theta, other.theta, strict=True):
         assert same(flat(mine), flat(theirs))
-    for mine, theirs in zip(memory(one), memory(other), strict=True):
-        assert same(mine, theirs)
+    for kept, expected in zip(memory(one), memory(other), strict=True):
+        assert same(kept, expected)
     assert same(one.cost, other.cost)
     assert same(one.td_error, other.td_error)
     assert np.array_equal(one.violations, other.violations)
