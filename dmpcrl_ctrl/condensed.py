@@ -85,7 +85,7 @@ class Condensed:
     Raises
     ------
     ModelError
-        A terminal equality, which no single input sequence could satisfy for every sample; bounds that cross.
+        A terminal equality, which no single input sequence could satisfy for every sample; bounds that cross; no input.
     """
 
     def __init__(self, scenarios: Scenarios) -> None:
@@ -94,6 +94,8 @@ class Condensed:
         self.first: LocalModel = models[0]
         if self.first.terminal_equality:
             raise ModelError("a terminal equality cannot hold for every sample: use terminal='none' or 'cost'")
+        if not self.first.m:
+            raise ModelError("a scenario problem needs at least one input")
         self._model = {name: np.stack([getattr(model, name) for model in models]) for name in _OF_SAMPLES}
         self._f_x = np.stack([model.f[: model.n] for model in models])
         self._V0 = np.array([model.V0 for model in models])

@@ -8,6 +8,9 @@ kink. So each is taken for one of its pieces, and only those in doubt get a slac
     if at its solution a side is not on the piece that was taken for it: go there as far as the true cost falls, take
     the pieces of that point, put in doubt the sides that are nearest to their kinks, and solve again
 
+The first pieces are those of the last solution, shifted by a stage. Where they are no good, a smoothed problem gives a
+better start (`smoothed.py`), for the next few solves as well.
+
 That is exact. At the end every side is on the piece taken for it, where the derivative of the piece is one of phi's (at
 the kink too, where phi has all derivatives between those of its pieces); so the optimality conditions of the small
 program are those of the full one, and the full one is convex. Hard sides are taken to be inside, or are in doubt. Where
@@ -18,19 +21,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.condensed import Condensed, Given
 from dmpcrl_ctrl.qp import QP
+from dmpcrl_ctrl.scenario_program import Mask, ScenarioProgram
 from dmpcrl_ctrl.scenarios import Scenarios
+from dmpcrl_ctrl.smoothed import smoothed_minimiser
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.status import Status
 
-_ROUNDING = 1e-12
-_PATIENCE, _BISECTIONS = 20, 30
-
-Mask = NDArray[np.bool_]
+_PATIENCE, _SMOOTHED = 20, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class ScenarioPlan:
     lower, upper
         (S, N, p): multipliers of the bounds.
     rounds, doubtful
-        Programs that were solved, and rows in doubt in the last.
+        Programs that were solved, and sides in doubt in the last.
     """
 
     status: Status
@@ -74,13 +75,13 @@ class ScenarioSolver:
     solver
         Backend of the small programs.
     doubtful
-        How many rows are in doubt at first: those that are nearest to a kink under the inputs of last time, shifted by
-        a stage. None: one an input.
+        How many sides are in doubt at first: those that are nearest to a kink under the inputs of last time, shifted
+        by a stage. None: one an input. From the second program on, half as many again.
 
     Raises
     ------
     ModelError
-        A terminal equality, or bounds that cross.
+        A terminal equality, bounds that cross, or no input at all.
     """
 
     def __init__(self, scenarios: Scenarios, solver: str = "daqp", doubtful: int | None = None) -> None:
@@ -88,7 +89,11 @@ class ScenarioSolver:
         self._solver = CheckedSolver(solver)
         self._at_first = self.condensed.size if doubtful is None else doubtful
         self._guess: Array | None = None
+        # how many of the next solves begin with the smoothed problem
+        self._smoothed = 0
         self._limits = _input_rows(self.condensed)
+        first, N = self.condensed.first, scenarios.horizon
+        self._box = np.tile(first.u_min, N), np.tile(first.u_max, N)
 
     def solve(self, given: Given) -> ScenarioPlan:
         """Solve for what is given."""
@@ -96,12 +101,14 @@ class ScenarioSolver:
         if not given.finite:
             return ScenarioPlan(Status.INVALID_DATA)
         free = condensed.free(given)
-        program = _Program(condensed, condensed.gradient(given, free), condensed.bounded(free))
-        guess = np.zeros(condensed.size) if self._guess is None else self._guess
+        program = ScenarioProgram(condensed, condensed.gradient(given, free), condensed.bounded(free))
+        guess, smoothed = np.zeros(condensed.size) if self._guess is None else self._guess, self._smoothed > 0
+        if smoothed:
+            guess, self._smoothed = smoothed_minimiser(program, *self._box, guess), self._smoothed - 1
         rounds, kept = 0, False
         while True:
             rounds += 1
-            beyond, doubt = program.judged(guess, self._at_first)
+            beyond, doubt = program.judged(guess, 3 * self._at_first // 2 if smoothed else self._at_first)
             doubt |= kept
             solution = self._solver.solve(self._small(program, beyond, doubt, given))
             if not solution.status.ok:
@@ -113,17 +120,19 @@ class ScenarioSolver:
                 break
             step = program.step(guess, u)
             guess = guess + step * (u - guess)
+            if not smoothed:
+                guess, smoothed, self._smoothed = smoothed_minimiser(program, *self._box, guess), True, _SMOOTHED
             kept = kept | (wrong if rounds > _PATIENCE or step == 0.0 else wrong & program.hard)
-        m = condensed.first.m
-        self._guess = np.concatenate([u[m:], u[-m:]]) if m else u
+        m, count = condensed.first.m, int(doubt.sum())
+        self._guess = np.concatenate([u[m:], u[-m:]])
         sigma, multipliers = program.answer(u, beyond)
-        multipliers[doubt] = solution.upper_dual[: int(doubt.sum())]
-        x = condensed.states(free, u)
-        value, inputs = condensed.cost(given, x, u, sigma), u.reshape(condensed.scenarios.horizon, -1)
+        multipliers[doubt] = solution.upper_dual[:count]
         upper, lower = multipliers
-        return ScenarioPlan(Status.OPTIMAL, value, inputs, x, sigma, lower, upper, rounds, int(doubt.sum()))
+        x = condensed.states(free, u)
+        value = condensed.cost(given, x, u, sigma)
+        return ScenarioPlan(Status.OPTIMAL, value, u.reshape(-1, m), x, sigma, lower, upper, rounds, count)
 
-    def _small(self, program: "_Program", beyond: Mask, doubt: Mask, given: Given) -> QP:
+    def _small(self, program: ScenarioProgram, beyond: Mask, doubt: Mask, given: Given) -> QP:
         """The program with a slack for the sides in doubt, and the pieces taken for the others."""
         v = self.condensed.size
         H, g = program.pieces(beyond & ~doubt)
@@ -148,99 +157,6 @@ class ScenarioSolver:
             np.concatenate([np.full(count, -np.inf), low, np.zeros(slacks)]),
             np.concatenate([most, high, np.full(slacks, np.inf)]),
         )
-
-
-class _Program:
-    """Both sides of every bound of one scenario problem.
-
-    Side 0 has the excess v - high, side 1 the excess low - v: (2, S, N, p) together, with v = base + rows u.
-    """
-
-    def __init__(self, condensed: Condensed, g: Array, base: Array) -> None:
-        self._condensed, self._g = condensed, g
-        shape = (2, *base.shape)
-        self._base = np.stack([base - condensed.high, condensed.low - base])
-        self._size = np.abs(base)
-        self.price, self.quadratic = (
-            np.broadcast_to(part, shape) for part in (condensed.price, condensed.price_quadratic)
-        )
-        self.hard = ~np.isfinite(self.price)
-
-    def judged(self, u: Array, count: int) -> tuple[Mask, Mask]:
-        """Which sides are exceeded under inputs u, and which are in doubt: the `count` nearest to a kink.
-
-        Distances are counted in what inputs of magnitude one change. Hard sides that are exceeded are in doubt as well.
-        """
-        excess = self._excess(u)
-        beyond = excess > 0.0
-        away = np.abs(excess) / self._condensed.reach
-        doubt = self.hard & beyond
-        if count and away.size:
-            near = np.argpartition(away, min(count, away.size) - 1, axis=None)[:count]
-            doubt.ravel()[near] = True
-        return beyond, doubt & np.isfinite(away)
-
-    def misjudged(self, u: Array, beyond: Mask) -> Mask:
-        """(2, S, N, p): sides that are not on the piece that was taken for them, by more than rounding."""
-        excess = self._excess(u)
-        rounding = _ROUNDING * (self._size + self._expanded(np.abs(self._condensed.rows) @ np.abs(u)))
-        return np.asarray(np.where(beyond, -excess, excess) > rounding)
-
-    def step(self, start: Array, end: Array) -> float:
-        """The t in [0, 1] at which start + t (end - start) costs least, by bisection of the derivative."""
-        condensed, d = self._condensed, end - start
-        soft, excess, along = ~self.hard, self._excess(start), self._moved(d)
-        excess, along, price, quadratic = excess[soft], along[soft], self.price[soft], self.quadratic[soft]
-        curvature, slope = float(d @ (condensed.hessian @ d)), float(d @ (condensed.hessian @ start + self._g))
-
-        def derivative(t: float) -> float:
-            at = np.maximum(excess + t * along, 0.0)
-            return slope + t * curvature + float(((at > 0.0) * price + 2.0 * quadratic * at) @ along)
-
-        low, high = 0.0, 1.0
-        if derivative(high) <= 0.0:
-            return high
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if derivative(middle) <= 0.0 else (low, middle)
-        return low
-
-    def pieces(self, taken: Mask) -> tuple[Array, Array]:
-        """Hessian and linear term of the cost with w excess + w2 excess^2 of the sides that are taken as exceeded."""
-        condensed = self._condensed
-        linear, quadratic = np.where(taken, self.price, 0.0), np.where(taken, self.quadratic, 0.0)
-        curved = bool(quadratic.any())
-        if curved:
-            linear = linear + 2.0 * quadratic * np.where(taken, self._base, 0.0)
-        H, g = condensed.hessian, self._g + condensed.pushed(linear[0] - linear[1])
-        if curved:
-            total = quadratic.sum(axis=0)
-            total = total.sum(axis=0) if condensed.shared else total
-            H = H + 2.0 * (condensed.rows * total.reshape(-1, 1)).T @ condensed.rows
-        return H, g
-
-    def doubtful(self, doubt: Mask) -> tuple[Array, Array, Array, Array]:
-        """Rows with excess = row u - most of the sides in doubt, `most`, and their two prices."""
-        sides = np.flatnonzero(doubt)
-        sign = np.where(sides < doubt.size // 2, 1.0, -1.0)
-        rows = self._condensed.rows[sides % len(self._condensed.rows)]
-        return sign[:, None] * rows, -self._base[doubt], self.price[doubt], self.quadratic[doubt]
-
-    def answer(self, u: Array, beyond: Mask) -> tuple[Array, Array]:
-        """(S, N, p), (2, S, N, p): slacks, and the multipliers of sides on the pieces that were taken."""
-        excess = np.where(self.hard, 0.0, np.maximum(self._excess(u), 0.0))
-        return excess.max(axis=0), np.where(beyond & ~self.hard, self.price + 2.0 * self.quadratic * excess, 0.0)
-
-    def _excess(self, u: Array) -> Array:
-        return self._base + self._moved(u)
-
-    def _moved(self, d: Array) -> Array:
-        moved = self._expanded(self._condensed.rows @ d)
-        return np.broadcast_to(np.stack([moved, -moved]), self._base.shape)
-
-    def _expanded(self, per_row: Array) -> Array:
-        """(S, N, p), or (1, N, p) where all samples share one model."""
-        return np.asarray(per_row.reshape(self._condensed.low.shape))
 
 
 def _input_rows(condensed: Condensed) -> Callable[[Given], tuple[Array, Array, Array]]:

@@ -163,9 +163,7 @@ class _Episode:
         self._ticks = self._clock.ticks(sample_time)
         self.period = self._clock.exact(self._ticks)
         if plant.sample_time is not None and plant.sample_time != self.period:
-            raise PlantError(
-                f"{plant.name}: has samples of {float(plant.sample_time):g} s, asked for {sample_time:g} s"
-            )
+            raise PlantError(f"{plant.name}: its samples last {float(plant.sample_time):g} s, not {sample_time:g} s")
 
     def setpoints(self) -> tuple[Array, Array]:
         """(K, n), (K, m): of states and of inputs."""

@@ -190,6 +190,39 @@ class CentralizedMpc(Mpc):
         return CentralizedMPC.for_plant(plant, **self.options(), adapt=adapt)
 
 
+class ScenarioMpc(Section):
+    """Scenario MPC: one input for many samples of the noise that the plant does not measure; central or distributed."""
+
+    kind: Literal["scenario_mpc"]
+    name: BlockName = "scenario_mpc"
+    horizon: Annotated[int, Field(ge=1, le=1000)]
+    samples: Annotated[int, Field(ge=1, le=10_000)]
+    seed: Seed = 0
+    redraw: bool = True
+    distributed: bool = False
+    input_cost: Literal["each", "once"] = "each"
+    sample_time: Positive = 1.0
+    discount: Annotated[float, Field(gt=0, le=1)] = 1.0
+    hold: Literal["area", "network"] = "area"
+    terminal: Literal["none", "cost"] = "none"
+    soft: bool | None = None
+    slack_weight: Positive | None = None
+    slack_quadratic: NonNegative | None = None
+    solver: Literal["proxqp", "daqp", "piqp"] | None = None
+    delay: NonNegative = 0.0
+    offset: NonNegative = 0.0
+    admm: Admm = Admm()
+
+    def build(self, plant: "Plant") -> "Block":
+        """Make the controller of `plant`."""
+        from dmpcrl_ctrl.admm import ADMMOptions
+        from dmpcrl_ctrl.controllers import ScenarioMPC
+
+        values = {key: getattr(self, key) for key in type(self).model_fields}
+        options = {key: value for key, value in values.items() if value is not None and key not in ("kind", "admm")}
+        return ScenarioMPC.for_plant(plant, **options, admm=ADMMOptions(**self.admm.model_dump()))
+
+
 class Lqr(Section):
     """Linear-quadratic regulator, saturated: of the whole plant, or each agent by itself (hold = "area")."""
 
@@ -236,10 +269,10 @@ class Simulation(Section):
 
 
 AnyPlant = PowerNetwork | RandomPowerNetwork | Chain | QuadrupleTank
-AnyController = DistributedMpc | CentralizedMpc | Lqr
+AnyController = DistributedMpc | CentralizedMpc | ScenarioMpc | Lqr
 
 PLANTS: tuple[type[AnyPlant], ...] = (PowerNetwork, RandomPowerNetwork, Chain, QuadrupleTank)
-CONTROLLERS: tuple[type[AnyController], ...] = (DistributedMpc, CentralizedMpc, Lqr)
+CONTROLLERS: tuple[type[AnyController], ...] = (DistributedMpc, CentralizedMpc, ScenarioMpc, Lqr)
 
 
 class Experiment(Section):

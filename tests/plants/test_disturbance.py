@@ -161,3 +161,15 @@ def test_bad_sources_are_refused_by_name_and_value(kind: Any, arguments: dict[st
 def test_what_is_no_signal_is_refused(value: Any) -> None:
     with pytest.raises(SourceError, match="a Source or a number"):
         as_source(value)
+
+
+def test_draws_of_noise_have_its_range_and_leave_out_what_is_measured() -> None:
+    rng = np.random.default_rng(0)
+    uniform, normal = UniformNoise(-0.2, 0.4, 1), GaussianNoise(2.0, 1)
+    drawn = uniform.draw_noise(rng, 2000)
+    assert drawn.shape == (2000,) and -0.2 <= drawn.min() < -0.19 and 0.39 < drawn.max() <= 0.4
+    both = (Steps((1,), (7.0,)) + uniform + normal + UniformNoise(5.0, 6.0, 1, measured=True)).draw_noise(rng, 20_000)
+    assert both.mean() == pytest.approx(0.1, abs=0.1)
+    assert both.std() == pytest.approx(np.sqrt(4.0 + 0.6**2 / 12.0), rel=0.05)
+    for certain in (Constant(3.0), Ramp(0, 1.0), Sampled((1.0,), 1), GaussianNoise(1.0, 1, measured=True)):
+        assert not certain.draw_noise(rng, 3).any()

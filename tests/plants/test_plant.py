@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dmpcrl_ctrl.errors import PlantError
-from dmpcrl_ctrl.plants.disturbance import Ramp, Steps
+from dmpcrl_ctrl.plants.disturbance import Ramp, Steps, UniformNoise
 from dmpcrl_ctrl.plants.partition import Agent
 from dmpcrl_ctrl.plants.plant import Plant
 
@@ -62,6 +62,14 @@ def test_a_ramp_in_the_surroundings_reaches_the_plant() -> None:
     for tick in (0, 5):
         x = plant.advance(x, Fraction(1, 2), np.zeros(1), bound.values(tick), bound.slopes(tick))
     np.testing.assert_allclose(x, [2.0 / 6, 2.0 / 2], rtol=1e-14)
+
+
+def test_noise_is_drawn_for_every_disturbance() -> None:
+    noisy = cart(disturbances={"wind": Steps((1.5,), (0.2,)) + UniformNoise(-0.1, 0.1, 1)})
+    drawn = noisy.draw_noise(np.random.default_rng(0), 50)
+    assert drawn.shape == (50, 1) and -0.1 <= drawn.min() < 0.0 < drawn.max() <= 0.1
+    assert not cart().draw_noise(np.random.default_rng(0), 50).any()
+    assert cart(disturbances={}).draw_noise(np.random.default_rng(0), 50).shape == (50, 0)
 
 
 def test_costs_are_shared_out_by_agent() -> None:

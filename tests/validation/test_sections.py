@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from dmpcrl_ctrl.admm import ADMMOptions
-from dmpcrl_ctrl.controllers import DistributedMPC
+from dmpcrl_ctrl.controllers import DistributedMPC, ScenarioMPC
 from dmpcrl_ctrl.validation.sections import (
     CONTROLLERS,
     PLANTS,
@@ -19,6 +19,7 @@ from dmpcrl_ctrl.validation.sections import (
     PowerNetwork,
     QuadrupleTank,
     RandomPowerNetwork,
+    ScenarioMpc,
     Section,
     Simulation,
 )
@@ -107,6 +108,19 @@ def test_averaging_rounds_reach_the_controller() -> None:
     block = DistributedMpc(**kind, horizon=3, certify=False).build(plant)
     assert isinstance(block, DistributedMPC) and not block.certify
     assert (block.averaging, block.acceleration) == ("metropolis", "chebyshev")
+
+
+def test_a_scenario_controller_draws_what_the_plant_does_not_measure() -> None:
+    plant = PowerNetwork(kind="power_network", load_noise=0.1).build()
+    section = ScenarioMpc(kind="scenario_mpc", horizon=3, samples=7, seed=4, hold="network", terminal="cost")
+    block = section.build(plant)
+    assert isinstance(block, ScenarioMPC)
+    assert (block.scenarios.samples, block.seed, block.redraw, block.distributed) == (7, 4, True, False)
+    draws = block.draws(0, 0)
+    assert draws.shape == (7, 4) and draws.min() >= -0.1 and draws.max() <= 0.1 and draws.any()
+    agents = ScenarioMpc(kind="scenario_mpc", horizon=2, samples=2, distributed=True, admm=Admm(iterations=9))
+    made = agents.build(plant)
+    assert isinstance(made, ScenarioMPC) and made.distributed and made.admm.iterations == 9
 
 
 @pytest.mark.parametrize("kind", [*PLANTS, *CONTROLLERS, Admm, Simulation])

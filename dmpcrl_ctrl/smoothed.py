@@ -1,0 +1,91 @@
+"""Where a scenario problem is about to have its minimum: a guess, from its cost with the kinks rounded off.
+
+Around its kink the price w max(e, 0) of a side becomes w (e + d/2)^2 / (2 d), for |e| <= d/2. What is left is smooth,
+and a projected Newton method finds its minimum over the limits of the inputs; then d shrinks, and the method goes on
+from there. Nothing is promised: changes of inputs and hard bounds are left out, and iterations are few.
+"""
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.scenario_program import ScenarioProgram
+
+# in what inputs of magnitude one change a side by
+_WIDTHS = (1e-1, 1e-2, 1e-3, 1e-4)
+_ITERATIONS, _HALVINGS, _ENOUGH = 12, 8, 1e-9
+
+
+def smoothed_minimiser(program: ScenarioProgram, low: Array, high: Array, start: Array) -> Array:
+    """(N m,): inputs within their limits, near those that minimise the cost.
+
+    Parameters
+    ----------
+    program
+        Sides and cost.
+    low, high
+        (N m,): limits of the inputs; infinite where there is none.
+    start
+        (N m,): where to begin.
+    """
+    u = np.clip(start, low, high)
+    for width in _WIDTHS:
+        rounded = _Rounded(program, width)
+        value, gradient, curvature = rounded.expansion(u)
+        for _ in range(_ITERATIONS):
+            free = ~(((u <= low) & (gradient > 0.0)) | ((u >= high) & (gradient < 0.0)))
+            step = _newton(curvature, gradient, free)
+            for halving in range(_HALVINGS):
+                tried = np.clip(u + 0.5**halving * step, low, high)
+                there = rounded.value(tried)
+                if there < value:
+                    break
+            else:
+                break
+            u, gained = tried, value - there
+            value, gradient, curvature = rounded.expansion(u)
+            if gained <= _ENOUGH * abs(value):
+                break
+    return u
+
+
+class _Rounded:
+    """The cost with kinks rounded off over a width."""
+
+    def __init__(self, program: ScenarioProgram, width: float) -> None:
+        self._program = program
+        self._width = width * np.broadcast_to(program.reach, program.price.shape)
+        self._price = np.where(program.hard, 0.0, program.price)
+
+    def value(self, u: Array) -> float:
+        """At inputs u."""
+        excess = self._program.excess(u)
+        into = np.clip(excess + 0.5 * self._width, 0.0, self._width)
+        beyond = np.maximum(excess - 0.5 * self._width, 0.0)
+        linear = self._price * (into * into / (2.0 * self._width) + beyond)
+        quadratic = self._program.quadratic * np.maximum(excess, 0.0) ** 2
+        smooth = 0.5 * u @ (self._program.hessian @ u) + self._program.g @ u
+        return float(smooth + linear.sum() + quadratic.sum())
+
+    def expansion(self, u: Array) -> tuple[float, Array, Array]:
+        """Value, gradient and Hessian at inputs u."""
+        program, excess = self._program, self._program.excess(u)
+        share = np.clip(excess / self._width + 0.5, 0.0, 1.0)
+        pushed = self._price * share + 2.0 * program.quadratic * np.maximum(excess, 0.0)
+        gradient = program.hessian @ u + program.g + program.pushed(pushed)
+        bent = np.where((share > 0.0) & (share < 1.0), self._price / self._width, 0.0)
+        bent = bent + 2.0 * program.quadratic * (excess > 0.0)
+        return self.value(u), gradient, program.hessian + program.curved(bent)
+
+
+def _newton(curvature: Array, gradient: Array, free: Array) -> Array:
+    """Newton's step in the inputs that are free, or the gradient's where the curvature is singular."""
+    step = np.zeros_like(gradient)
+    if not free.any():
+        return step
+    block = curvature[np.ix_(free, free)]
+    try:
+        step[free] = -cho_solve(cho_factor(block), gradient[free])
+    except LinAlgError:
+        step[free] = -gradient[free] / max(float(np.abs(block).sum(axis=1).max()), np.finfo(float).tiny)
+    return step
