@@ -104,5 +104,5 @@ def test_one_full_step_reaches_the_riccati_solution() -> None:
     own = [np.array([row[i] for row in gradients]) for i in (0, 1)]
     for i, step in enumerate(steps(np.array(deltas), own, np.inf)):
         P = theta[i]["P"] + step[:-1].reshape(truth[i].shape)
-        assert P == pytest.approx(truth[i], rel=1e-7)
+        assert pytest.approx(truth[i], rel=1e-7) == P
     assert sum(step[-1] for step in steps(np.array(deltas), own, np.inf)) == pytest.approx(6.0 * gamma, rel=1e-7)
