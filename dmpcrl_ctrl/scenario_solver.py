@@ -105,7 +105,7 @@ class ScenarioSolver:
         guess, smoothed = np.zeros(condensed.size) if self._guess is None else self._guess, self._smoothed > 0
         if smoothed:
             guess, self._smoothed = smoothed_minimiser(program, *self._box, guess), self._smoothed - 1
-        rounds, kept = 0, False
+        rounds, kept = 0, np.zeros(program.hard.shape, dtype=bool)
         while True:
             rounds += 1
             beyond, doubt = program.judged(guess, 3 * self._at_first // 2 if smoothed else self._at_first)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.scenario_program import ScenarioProgram
+from dmpcrl_ctrl.scenario_program import Mask, ScenarioProgram
 
 # in what inputs of magnitude one change a side by
 _WIDTHS = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -78,7 +78,7 @@ class _Rounded:
         return self.value(u), gradient, program.hessian + program.curved(bent)
 
 
-def _newton(curvature: Array, gradient: Array, free: Array) -> Array:
+def _newton(curvature: Array, gradient: Array, free: Mask) -> Array:
     """Newton's step in the inputs that are free, or the gradient's where the curvature is singular."""
     step = np.zeros_like(gradient)
     if not free.any():

@@ -68,7 +68,9 @@ def test_what_has_no_single_input_is_refused() -> None:
     with pytest.raises(ModelError, match="all agents have a terminal equality, or none"):
         Condensed(replace(scenarios, problems=(mixed,)))
     one = problem.models[1]
-    crossed = replace(problem, models=(problem.models[0], replace(one, x_lb=[9.0, 0.0, 0.0]), problem.models[2]))
+    crossed = replace(
+        problem, models=(problem.models[0], replace(one, x_lb=np.array([9.0, 0.0, 0.0])), problem.models[2])
+    )
     with pytest.raises(ModelError, match=r"bounded row 0 of the network: lower 8.9 exceeds upper 0.3"):
         Condensed(replace(scenarios, problems=(crossed,)))
 

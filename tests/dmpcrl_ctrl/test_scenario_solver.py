@@ -1,6 +1,7 @@
 """Scenario problems solved in the inputs alone, against CVXPY and against the program with a slack for every bound."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_it_does_not_matter_how_many_sides_are_in_doubt_at_first(doubtful: int) 
         assert np.allclose(one.u, two.u, atol=1e-9)
 
 
-def chain_like(samples: int, **options: object) -> Scenarios:
+def chain_like(samples: int, **options: Any) -> Scenarios:
     """An unstable agent whose noise pushes it below its bound, as in the paper's first example."""
     rng = np.random.default_rng(5)
     problems = tuple(

@@ -83,9 +83,16 @@ def line(samples: int) -> Scenarios:
     rng = np.random.default_rng(4)
 
     def agents() -> MPCProblem:
-        bounds = {"C": [[1.0]], "lower": [0.0], "upper": [1.0], "slack_weight": [20.0], "u_min": [-1.0], "u_max": [1.0]}
+        bounds: dict[str, Any] = {
+            "C": [[1.0]],
+            "lower": [0.0],
+            "upper": [1.0],
+            "slack_weight": [20.0],
+            "u_min": [-1.0],
+            "u_max": [1.0],
+        }
         first = LocalModel([[1.0 + 0.1 * rng.normal()]], [[0.5]], [[1.0]], [[0.3]], **bounds)
-        other = {"A_ij": {0: [[0.3 * rng.normal()]]}, **bounds}
+        other: dict[str, Any] = {"A_ij": {0: [[0.3 * rng.normal()]]}, **bounds}
         return MPCProblem((first, LocalModel([[1.1]], [[0.4]], [[1.0]], [[0.3]], **other)), 4, 0.95)
 
     noise = Noise((np.eye(1),) * 2, (np.array([0]), np.array([1])), lambda rng, size: rng.uniform(-0.1, 0.0, (size, 2)))
@@ -132,7 +139,7 @@ def test_samples_that_differ_in_more_than_their_states_are_refused() -> None:
     first = base.problems[1].models[0]
     others = {
         "zero: R differs": replace(first, R=2.0 * first.R),
-        "zero: the linear cost of the inputs differs": replace(first, f=[0.0, 0.0, 1.0]),
+        "zero: the linear cost of the inputs differs": replace(first, f=np.array([0.0, 0.0, 1.0])),
         "zero: its model has other sizes": replace(first, E=np.zeros((2, 2))),
     }
     for message, model in others.items():

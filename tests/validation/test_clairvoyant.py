@@ -1,6 +1,7 @@
 """The clairvoyant: its cost is what its inputs cost in the loop, CVXPY agrees, and nobody is cheaper."""
 
 from fractions import Fraction
+from typing import Any
 
 import control as ct
 import cvxpy as cp
@@ -17,7 +18,7 @@ from dmpcrl_ctrl.validation.paper import chain_plant, power_plant
 from dmpcrl_ctrl.validation.paper_baselines import chain_nominal, power_nominal
 
 
-def cart(**options: object) -> Plant:
+def cart(**options: Any) -> Plant:
     """Wind that jumps between samples, rises, and is noisy at another rate; it begins outside its limit."""
     system = ct.ss(
         [[0.0, 1.0], [0.0, 0.2]],
@@ -88,7 +89,7 @@ def test_cvxpy_finds_nothing_better() -> None:
     found.solve(solver=cp.CLARABEL)
     best = clairvoyant(plant, 5, steps, sample_time=T)
     assert best.cost == pytest.approx(float(found.value), rel=1e-7)
-    assert np.allclose(best.inputs[:, 0], u.value, atol=1e-4)
+    assert np.allclose(best.inputs[:, 0], np.asarray(u.value), atol=1e-4)
 
 
 def test_no_controller_is_cheaper_on_the_same_noise() -> None:
@@ -115,7 +116,7 @@ def test_weights_between_inputs_are_kept() -> None:
     found = cp.Problem(cp.Minimize(cp.quad_form(deviation, R)), [u >= -1.0, u[0] <= 0.2, u[1] <= 1.0])
     found.solve(solver=cp.CLARABEL)
     assert best.cost == pytest.approx(float(found.value), rel=1e-7)
-    assert np.allclose(best.inputs[0], u.value, atol=1e-6)
+    assert np.allclose(best.inputs[0], np.asarray(u.value), atol=1e-6)
 
 
 def test_what_has_no_clairvoyant_is_refused() -> None:

@@ -5,13 +5,14 @@ import pytest
 
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
+from dmpcrl_ctrl.controllers.block import Block
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.plants import Plant
 from dmpcrl_ctrl.validation.paper import chain_plant, power_plant
 from dmpcrl_ctrl.validation.paper_baselines import chain_nominal, chain_scenario, power_nominal, power_scenario
 
 
-def episodes(plant: Plant, block: object, count: int, steps: int = 100) -> tuple[np.ndarray, np.ndarray]:
+def episodes(plant: Plant, block: Block, count: int, steps: int = 100) -> tuple[np.ndarray, np.ndarray]:
     """Cost of each, and samples with a state outside its limits."""
     costs, violated = [], []
     for seed in range(count):
