@@ -7,6 +7,7 @@ from dmpcrl_ctrl.controllers.learning import LearningMPC
 from dmpcrl_ctrl.controllers.lqr import LQR
 from dmpcrl_ctrl.controllers.mpc import CentralizedMPC
 from dmpcrl_ctrl.controllers.observer import Observer
+from dmpcrl_ctrl.controllers.policy_learning import PolicyLearning
 from dmpcrl_ctrl.controllers.scenario import ScenarioMPC
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.model import LocalModel
@@ -23,6 +24,7 @@ __all__ = [
     "LocalModel",
     "MPCProblem",
     "Observer",
+    "PolicyLearning",
     "ScenarioMPC",
     "Signals",
 ]

@@ -18,24 +18,21 @@ from typing import Any, Literal
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.consensus import ADMMState
-from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.controllers.learning_block import LearningBlock, Theta, again, same_action
 from dmpcrl_ctrl.controllers.mpc import MPC, MPCState
-from dmpcrl_ctrl.controllers.records import data_fields, data_record
-from dmpcrl_ctrl.errors import LearningError, ModelError
+from dmpcrl_ctrl.controllers.records import data_record
+from dmpcrl_ctrl.errors import LearningError
 from dmpcrl_ctrl.exploration import Exploration, explored
 from dmpcrl_ctrl.gauss_newton import explained, gauss_newton_step, inner_products
 from dmpcrl_ctrl.parametrization import Parametrization
-from dmpcrl_ctrl.problem import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData
 from dmpcrl_ctrl.projection import Projection
-from dmpcrl_ctrl.qlearning import flat, gradient_by_theta, gradient_step, moved, temporal_difference
+from dmpcrl_ctrl.qlearning import flat, gradient_by_theta, gradient_step, temporal_difference
 from dmpcrl_ctrl.replay import Replay
 from dmpcrl_ctrl.schedule import Geometric
 from dmpcrl_ctrl.value import Evaluation
 
-Theta = Mapping[str, Array]
-
-_ROUNDING = 1e-8
+__all__ = ["Asked", "LearningMPC", "LearningState", "Theta"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +83,7 @@ class LearningState:
     last: Asked | None = None
 
 
-class LearningMPC:
+class LearningMPC(LearningBlock):
     """Q-learning around an MPC block, distributed or centralised as that block is.
 
     Parameters
@@ -137,58 +134,14 @@ class LearningMPC:
         theta: Sequence[Theta] | None = None,
         name: str = "learning",
     ) -> None:
-        names = mpc.problem.names
-        if len(parametrizations) != len(names):
-            raise LearningError(f"{len(names)} agents need as many parametrizations, got {len(parametrizations)}")
         if method not in ("gradient", "gauss_newton"):
             raise LearningError(f"method of learning is 'gradient' or 'gauss_newton', got {method!r}")
-        if isinstance(update_every, bool) or int(update_every) != update_every or update_every < 1:
-            raise LearningError(f"update_every must be a whole number of at least 1, got {update_every!r}")
-        if trust is not None and not trust > 0.0:
-            raise LearningError(f"trust must be a positive residual or None, got {trust!r}")
-        if mpc.delay:
-            raise LearningError("a block with a computation delay cannot be learned: its input acts on a later state")
-        self.mpc = mpc
-        self.parametrizations = tuple(parametrizations)
-        self.step_size = step_size if callable(step_size) else Geometric(float(step_size))
+        never = Exploration(Geometric(0.0))
+        explores = never if exploration is None else exploration
+        super().__init__(mpc, parametrizations, step_size, update_every, explores, sets, trust, theta, name)
         self.method = method
-        self.update_every = int(update_every)
         self.replay = Replay() if replay is None else replay
-        self.exploration = Exploration(Geometric(0.0)) if exploration is None else exploration
-        self.sets = {} if sets is None else dict(sets)
-        self.trust = trust
         self.perturbed_target = perturbed_target
-        self.theta = tuple(made.initial for made in self.parametrizations) if theta is None else tuple(theta)
-        self.name = name
-        self.sample_time, self.offset, self.preview = mpc.sample_time, mpc.offset, mpc.preview
-        self.inputs, self.outputs = mpc.inputs, mpc.outputs
-        self.models_at(self.theta)
-
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """What each step's record holds."""
-        agents = len(self.mpc.problem.models)
-        own = [
-            Field("td_error", (agents,), long_name="each agent's belief of the temporal difference", dims=("agent",)),
-            Field("exploring", (agents,), "i1", long_name="whether each agent explores", dims=("agent",)),
-            Field("updates", dtype="i4", long_name="updates so far"),
-            Field("skipped", dtype="i4", long_name="transitions that were not trusted so far"),
-        ]
-        for name, theta in zip(self.mpc.problem.names, self.theta, strict=True):
-            own += [Field(f"theta/{name}/{part}", np.shape(value)) for part, value in theta.items()]
-        known = () if self.preview else data_fields(self.mpc.problem)
-        return self.mpc.fields + known + tuple(own)
-
-    def models_at(self, theta: Sequence[Theta]) -> MPCProblem:
-        """The network's problem at `theta`.
-
-        Raises
-        ------
-        ModelError
-            The parameters make no model.
-        """
-        models = tuple(made.model(own) for made, own in zip(self.parametrizations, theta, strict=True))
-        return replace(self.mpc.problem, models=models)
 
     def init(self, seed: int) -> LearningState:
         """A state with workspaces of its own; what agents draw at random comes from the seed and the sample."""
@@ -199,14 +152,6 @@ class LearningMPC:
     def resumed(self, state: LearningState) -> LearningState:
         """Another run's state with workspaces of its own, and nothing to look back on: the plant starts anew."""
         return replace(state, mpc=self._workspaces(state.seed, state.theta), last=None)
-
-    def _workspaces(self, seed: int, theta: Sequence[Theta]) -> MPCState:
-        fresh = self.mpc.init(seed)
-        return replace(fresh, evaluator=fresh.evaluator.with_problem(self.models_at(theta)), reference=None)
-
-    def controller(self, theta: Sequence[Theta] | None = None) -> MPC:
-        """The block with its parameters frozen, to be deployed: at `theta`, or where learning starts from."""
-        return self.mpc.with_problem(self.models_at(self.theta if theta is None else theta))
 
     def step(
         self, state: LearningState, tick: int, measurement: Array, applied: Array, cost: Array
@@ -220,7 +165,7 @@ class LearningMPC:
         after, output, record, found = mpc.solve(state.mpc, [d for d, _ in tried], applied)
         values = found.local_values + [lacking for _, lacking in tried]
         if any(own.any() for own in q) and not self.perturbed_target:
-            values = state.mpc.evaluator.evaluate(data, memory=_again(found)).local_values
+            values = state.mpc.evaluator.evaluate(data, memory=again(found)).local_values
         last = Asked(data, found, state.theta) if found.status.ok else None
         state = replace(state, mpc=after, last=last)
         td = np.full(len(data), np.nan)
@@ -232,19 +177,18 @@ class LearningMPC:
                 state = self._learned(state, td, looked_back)
             else:
                 state = replace(state, skipped=state.skipped + 1)
-        return state, output, record | data_record(problem, [d for d, _ in tried]) | self._record(state, td, q)
+        record |= data_record(problem, [d for d, _ in tried])
+        return state, output, record | self._learning_record(state.theta, td, q, state.updates, state.skipped)
 
     def _looked_back(self, state: LearningState, last: Asked, applied: Array) -> Evaluation:
-        """Q(s, a) of the last sample: V's own solution, where its input was applied and theta has not moved since."""
-        action = self.mpc.signals.split(applied)
-        if last.theta is state.theta and _same(action, last.found.action):
-            return last.found.at_policy(last.data)
-        return state.mpc.evaluator.evaluate(last.data, action, _again(last.found))
+        """Q(s, a) of the last sample: V's own solution, where its input was applied and theta has not moved since.
 
-    def _trusted(self, evaluation: Evaluation) -> bool:
-        if not evaluation.status.ok:
-            return False
-        return self.trust is None or evaluation.residual <= self.trust
+        At a kink, where states rest on their bounds, Q has many multipliers, and V's are chosen.
+        """
+        action = self.mpc.signals.split(applied)
+        if last.theta is state.theta and same_action(action, last.found.action):
+            return last.found.at_policy(last.data)
+        return state.mpc.evaluator.evaluate(last.data, action, again(last.found))
 
     def _learned(self, state: LearningState, td: Array, looked_back: Evaluation) -> LearningState:
         """Remember the transition, and update where an update is due."""
@@ -256,14 +200,8 @@ class LearningMPC:
         return state if state.transitions % self.update_every else self._updated(state)
 
     def _updated(self, state: LearningState) -> LearningState:
-        steps = zip(state.theta, self._steps(state), strict=True)
-        theta = tuple(moved(own, step, self.sets) for own, step in steps)
-        try:
-            evaluator = state.mpc.evaluator.with_problem(self.models_at(theta))
-        except ModelError as error:
-            raise LearningError(f"update {state.updates} left the models that there are: {error}") from error
+        theta, mpc = self._moved(state.mpc, state.theta, self._steps(state), state.updates)
         deltas = state.deltas if self.method == "gradient" else self._followed(state, theta)
-        mpc = replace(state.mpc, evaluator=evaluator)
         return replace(state, theta=theta, deltas=deltas, updates=state.updates + 1, mpc=mpc)
 
     def _steps(self, state: LearningState) -> list[Array]:
@@ -283,24 +221,3 @@ class LearningMPC:
         shares = [explained(own, flat(after) - flat(before)) for own, before, after in parts]
         believed = state.mpc.evaluator.agreed(np.array(shares))
         return tuple(own - known for own, known in zip(state.deltas, believed, strict=True))
-
-    def _record(self, state: LearningState, td: Array, q: Sequence[Array]) -> dict[str, Any]:
-        record: dict[str, Any] = {
-            "td_error": td,
-            "exploring": np.array([own.any() for own in q]),
-            "updates": state.updates,
-            "skipped": state.skipped,
-        }
-        for name, theta in zip(self.mpc.problem.names, state.theta, strict=True):
-            record |= {f"theta/{name}/{part}": value for part, value in theta.items()}
-        return record
-
-
-def _same(action: Sequence[Array], policy: Sequence[Array]) -> bool:
-    """Equal to rounding. At a kink, where states rest on their bounds, Q has many multipliers, and V's are chosen."""
-    return all(np.allclose(a, b, rtol=_ROUNDING, atol=_ROUNDING) for a, b in zip(action, policy, strict=True))
-
-
-def _again(found: Evaluation) -> ADMMState | None:
-    """Where ADMM starts from for another question at the same state."""
-    return None if found.memory is None else replace(found.memory, factor=1.0)
