@@ -1,4 +1,4 @@
-"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `verify RUN.h5`, `list`.
+"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `reproduce`, `verify RUN.h5`, `list`.
 
 Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
 run that had to stop with one line and 1, and so does a check that failed; an interrupted one (Ctrl-C, SIGTERM) with 130
@@ -149,6 +149,36 @@ def verify(
             verdicts = verify_log(path / LOG if path.is_dir() else path, progress)
     failed = _show_verdicts(verdicts, target)
     raise typer.Exit(FAILED if failed else 0)
+
+
+@app.command()
+def reproduce(
+    figures: Annotated[list[str] | None, typer.Argument(help="fig1 ... fig8, or all.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for figures, summary.json, report.html and data/.")] = Path(
+        "runs/paper"
+    ),
+    variant: Annotated[
+        str, typer.Option(help="published (as its code), text (as the paper), or default.")
+    ] = "published",
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of the chain's central learner.")] = 1,
+    share: Annotated[float, typer.Option(help="Share of the paper's samples and episodes, in (0, 1].")] = 1.0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take over a folder of another order.")] = False,
+) -> None:
+    """Reproduce the paper's figures, with the published numbers in them; goes on where it was interrupted."""
+    with _one_line_errors(BAD_INPUT):
+        from dmpcrl_ctrl.validation.paper_runs import Extent
+        from dmpcrl_ctrl.validation.reproduce import ReproduceOrder
+        from dmpcrl_ctrl.validation.reproduce import reproduce as reproduced
+
+        order = ReproduceOrder(tuple(figures or ()), variant, seeds, Extent.share(share))
+    signal.signal(signal.SIGTERM, _terminated)
+    with _one_line_errors(FAILED), _progress("reproduce") as progress:
+        found = reproduced(order, out, workers=workers, overwrite=overwrite, progress=progress)
+    for text, good in found.checks.items():
+        typer.echo(f"{'yes' if good else 'no ':<3}  {text}")
+    for path in found.files:
+        typer.echo(str(path))
 
 
 @app.command("list")

@@ -44,15 +44,8 @@ class Heading:
 
 def render(run: "Run", summary: Summary, heading: Heading) -> str:
     """The report as HTML text; everything that comes from outside is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
-        version=__version__,
+    return page(
+        "report.html.j2",
         title=heading.title,
         question=heading.question,
         facts=heading.facts,
@@ -64,8 +57,19 @@ def render(run: "Run", summary: Summary, heading: Heading) -> str:
         agents=[(name, number(value)) for name, value in summary.agent_cost.items()],
         violations=[(name, v.samples, number(v.worst)) for name, v in summary.violations.items()],
         pictures=pictures(run),
-        versions=_versions(),
     )
+
+
+def page(template: str, **content: object) -> str:
+    """A page from one of the templates beside this file; all but the pictures is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(version=__version__, versions=_versions(), **content)
 
 
 def _key_numbers(summary: Summary) -> list[Row]:

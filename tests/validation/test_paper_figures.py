@@ -1,0 +1,131 @@
+"""Figures of made-up results: the numbers beside the pictures are those of the arrays, and checks can fail."""
+
+import numpy as np
+import pytest
+
+from dmpcrl_ctrl.validation import paper_figures, published
+from dmpcrl_ctrl.validation.paper_figures import FIGURES, deployment
+
+Array = np.ndarray
+
+
+def trained(cost: Array, error: Array, state: Array, inputs: int) -> dict[str, Array]:
+    count = cost.size
+    theta = np.linspace(0.0, 1.0, 5)[:, None] * np.array([1.0, 2.0])
+    return {
+        "cost": cost,
+        "td_error": error,
+        "violations": np.zeros(len(cost)),
+        "limits": np.array([[-1.0] * state.shape[1], [1.0] * state.shape[1]]),
+        "state": state,
+        "input": np.zeros((count, inputs)),
+        "theta": theta,
+    }
+
+
+def chain(better: bool) -> dict[str, dict[str, Array]]:
+    """2,000 samples of which the first, or the last, fifth leaves the limits."""
+    state = np.zeros((2000, 6))
+    outside = slice(0, 400) if better else slice(1600, 2000)
+    state[outside, 0] = -1.5
+    fall = np.repeat([2.0, 1.0] if better else [1.0, 2.0], 1000)[None]
+    return {f"chain-{learner}-0": trained(fall, -fall, state, 3) for learner in ("distributed", "central")}
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_checks_of_the_chain_follow_the_arrays(better: bool) -> None:
+    found = chain(better)
+    states = FIGURES["fig2"](found)
+    shares = states.numbers["share of samples outside the limits"]
+    assert (shares["first fifth"], shares["last fifth"]) == ((1.0, 0.0) if better else (0.0, 1.0))
+    curves = FIGURES["fig3"](found)
+    assert curves.numbers["cost"]["ours"]["central"] == ([2.0, 1.0] if better else [1.0, 2.0])
+    assert curves.numbers["td_error"]["published"] == published.TD_ERROR
+    assert len(curves.checks) == 4
+    for shown in (states, curves):
+        assert set(shown.checks.values()) == {better}
+        assert shown.picture.svg.startswith("<svg")
+
+
+def test_the_distance_of_the_learners_is_that_of_their_last_parameters() -> None:
+    found = chain(True)
+    found["chain-central-0"]["theta"] = 2.0 * found["chain-central-0"]["theta"]
+    shown = FIGURES["fig4"](found, ["agent_1 A 0", "agent_1 b 0"])
+    assert shown.numbers["final distance"] == pytest.approx(np.sqrt(5.0))
+    assert shown.numbers["of the way gone"] == pytest.approx(0.5)
+
+
+def test_costs_stand_beside_the_published_ones() -> None:
+    marks = np.array([0, 1000, 20000])
+    found = {
+        f"chain-learned-{learner}-0": {"samples": marks, "cost": np.array([[300.0, 310.0], [22.0, 22.3], [12.0, 14.0]])}
+        for learner in ("distributed", "central")
+    }
+    found["chain: nominal, inexact model"] = {"cost": np.array([[360.0, 362.0]]), "violations": np.array([[70, 74]])}
+    found["chain: clairvoyant"] = {"cost": np.array([[5.0, 6.0]])}
+    shown = FIGURES["fig5"](found)
+    nominal = shown.numbers["others"]["nominal, inexact model"]
+    assert (nominal["mean"], nominal["published"], nominal["samples outside the limits"]) == (361.0, 360.2, 72.0)
+    assert shown.numbers["others"]["clairvoyant"]["published"] is None
+    assert shown.numbers["learned"]["central"][20000]["mean"] == 13.0
+    assert sorted(shown.checks.values()) == [False, False, True, True]
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_checks_of_the_power_network_follow_the_arrays(better: bool) -> None:
+    episodes, level = 20, np.repeat([2.0, 1.0] if better else [1.0, 2.0], 10)[:, None]
+    state = np.zeros((episodes * 100, 16))
+    state[40 if better else -40, 12] = 0.12
+    each = trained(np.broadcast_to(level, (episodes, 100)), np.broadcast_to(level, (episodes, 100)), state, 4)
+    found = {f"power-{learner}-0": each for learner in ("distributed", "central")}
+    for name in ("fig6", "fig7"):
+        shown = FIGURES[name](found)
+        assert set(shown.checks.values()) == {better}
+    assert FIGURES["fig6"](found).numbers["central"]["cost"]["last ten"] == (100.0 if better else 200.0)
+
+
+def test_episodes_stand_beside_the_published_ones() -> None:
+    cost, outside = np.full((1, 100), 270.0), np.zeros((1, 100))
+    found = {
+        f"power-learned-{learner}-0": {"samples": np.array([10000]), "cost": cost, "violations": outside}
+        for learner in ("distributed", "central")
+    }
+    found["power: nominal"] = {"cost": cost + 60.0, "violations": outside + 3.0}
+    found["power: clairvoyant"] = {"cost": cost - 50.0}
+    shown = FIGURES["fig8"](found)
+    assert shown.numbers["learned, distributed"]["ours"]["clean"] == 100
+    assert shown.numbers["nominal"]["ours"]["violations"] == 3.0
+    assert shown.numbers["nominal"]["published"]["mean"] == 349.3
+    assert shown.numbers["clairvoyant"]["ours"]["mean"] == 220.0
+    assert set(shown.checks.values()) == {True}
+    found["power-learned-distributed-0"] = {
+        "samples": np.array([1]), "cost": cost + 10.0, "violations": np.pad([[1.0, 1.0]], ((0, 0), (0, 98)))
+    }  # fmt: skip
+    assert list(FIGURES["fig8"](found).checks.values()) == [False, False, True]
+
+
+def test_multipliers_that_do_not_meet_are_seen() -> None:
+    falling = np.tile(10.0 ** -np.linspace(0.0, 9.0, 100), (3, 1))
+    assert set(FIGURES["fig1"]({"duals": {"a": falling}}).checks.values()) == {True}
+    shown = FIGURES["fig1"]({"duals": {"a": falling, "b": np.ones((3, 100))}})
+    assert set(shown.checks.values()) == {False}
+    assert shown.numbers["ours"]["b"][50 if 50 in shown.numbers["ours"]["b"] else 40] == 1.0
+
+
+def test_deployment_is_told_by_iterations() -> None:
+    tried = {
+        "iterations": np.array([5, 50]),
+        "cost": np.array([[3.0, 5.0], [2.0, 2.0]]),
+        "violations": np.zeros((2, 2)),
+    }
+    rows = deployment({"chain-deployed-0": tried, "power-deployed-0": tried})
+    assert rows["chain"] == {
+        5: {"mean cost": 4.0, "samples outside the limits": 0.0},
+        50: {"mean cost": 2.0, "samples outside the limits": 0.0},
+    }
+
+
+def test_windows_leave_no_sample_out() -> None:
+    values = np.arange(2500.0)
+    assert paper_figures._windows(values, 1000) == pytest.approx([624.5, 1874.5])
+    assert paper_figures._windows(values[:10], 1000) == pytest.approx([4.5])

@@ -1,0 +1,341 @@
+"""The figures of the paper, drawn from our runs with the published numbers in them.
+
+Each function takes the results of the pieces of work by name, and returns a picture and what it shows in numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.cosim.plot import COLOURS, LIMIT, QUIET
+from dmpcrl_ctrl.validation import published
+from dmpcrl_ctrl.validation.drawing import Axes, Picture, legend_above, panel_row, to_picture
+from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
+
+Results = Mapping[str, Mapping[str, Array]]
+LEARNERS = ("distributed", "central")
+_COLOUR = dict(zip(LEARNERS, COLOURS, strict=False))
+_DOT = {"color": "black", "marker": "o", "markersize": 3.5, "linestyle": "none"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture and its numbers.
+
+    Attributes
+    ----------
+    picture
+        To be placed in a page.
+    numbers
+        For `summary.json`: ours, and the published ones where there are any.
+    checks
+        Statement -> whether our numbers bear it out.
+    """
+
+    picture: Picture
+    numbers: dict[str, Any]
+    checks: dict[str, bool] = field(default_factory=dict)
+
+
+def dual_recovery(found: Results) -> Shown:
+    """Figure 1: local multipliers become the central ones."""
+    figure, (ax,) = panel_row(["distance of the local multipliers from the central ones, median over states"], 3.4)
+    numbers: dict[str, Any] = {"published": published.DUAL_DISTANCE, "ours": {}}
+    for (label, distances), colour in zip(found["duals"].items(), COLOURS, strict=False):
+        median = np.median(distances, axis=0)
+        ax.semilogy(np.arange(1, len(median) + 1), np.maximum(median, 1e-16), color=colour, label=label)
+        numbers["ours"][label] = {k: float(median[k - 1]) for k in published.DUAL_DISTANCE if k <= len(median)}
+    ax.semilogy(*_points(published.DUAL_DISTANCE), **_DOT, label="published, one state")
+    ax.set_xlabel("ADMM iteration")
+    legend_above(ax)
+    last = max(ours[max(ours)] for ours in numbers["ours"].values())
+    checks = {"the multipliers meet the central ones to 1e-6 after all iterations": last < 1e-6}
+    caption = "Sum over the agents of |λ − λ*| + |µ − µ*|, from a cold start. The published state is not known."
+    return Shown(to_picture(figure, "fig1", "Figure 1: multipliers", caption), numbers, checks)
+
+
+def chain_states(found: Results) -> Shown:
+    """Figure 2: states and inputs of the chain while it learns."""
+    trained = found["chain-distributed-0"]
+    outside = _outside(trained)
+    fifth = max(1, len(outside) // 5)
+    first, last = float(outside[:fifth].mean()), float(outside[-fifth:].mean())
+    figure, axes = panel_row(["first states", "second states", "inputs"], 2.8)
+    samples = np.arange(1, len(outside) + 1)
+    parts = trained["state"][:, ::2], trained["state"][:, 1::2], trained["input"]
+    limits = trained["limits"][:, 0], trained["limits"][:, 1], np.array([-1.0, 1.0])
+    for ax, values, (low, high) in zip(axes, parts, limits, strict=True):
+        for agent, colour in enumerate(COLOURS[: values.shape[1]]):
+            ax.plot(samples, values[:, agent], color=colour, linewidth=0.35, label=f"agent {agent + 1}")
+        for limit in (low, high):
+            ax.axhline(limit, color=LIMIT, linewidth=0.9, linestyle="--")
+        ax.set_xlabel("samples of training")
+    legend_above(axes[0])
+    numbers = {"share of samples outside the limits": {"first fifth": first, "last fifth": last}}
+    checks = {"violations are rarer in the last fifth of training than in the first": last < first}
+    caption = f"Outside the limits in {first:.1%} of the samples of the first fifth, in {last:.1%} of the last."
+    return Shown(to_picture(figure, "fig2", "Figure 2: the chain learns", caption), numbers, checks)
+
+
+def chain_learning_curves(found: Results) -> Shown:
+    """Figure 3: temporal difference and stage cost over windows of 1,000 samples."""
+    figure, axes = panel_row(["|temporal difference|, mean", "stage cost, mean"], 2.8)
+    numbers: dict[str, Any] = {"window": published.WINDOW}
+    pairs = (("td_error", published.TD_ERROR), ("cost", published.STAGE_COST))
+    for ax, (name, theirs) in zip(axes, pairs, strict=True):
+        numbers[name] = {"ours": {}, "published": theirs}
+        for learner in LEARNERS:
+            means = _windows(np.abs(found[f"chain-{learner}-0"][name][0]), published.WINDOW)
+            ends = np.cumsum([len(part) for part in _parts(found[f"chain-{learner}-0"][name][0], published.WINDOW)])
+            ax.semilogy(ends, means, color=_COLOUR[learner], marker=".", label=learner)
+            numbers[name]["ours"][learner] = means.tolist()
+        for learner, values in theirs.items():
+            style = _DOT | {"color": _COLOUR[learner], "markerfacecolor": "none"}
+            ax.semilogy(
+                published.WINDOW * np.arange(1, len(values) + 1), values, **style, label=f"published, {learner}"
+            )
+        ax.set_xlabel("samples of training")
+    legend_above(axes[1])
+    checks = {
+        f"the {name.replace('_', ' ')} falls ({learner})": values[-1] < values[0]
+        for name in ("td_error", "cost")
+        for learner, values in numbers[name]["ours"].items()
+        if len(values) > 1
+    }
+    caption = "Means over windows of 1,000 samples; circles: published. Of exploring samples too."
+    return Shown(to_picture(figure, "fig3", "Figure 3: learning curves", caption), numbers, checks)
+
+
+def chain_parameters(found: Results, names: list[str]) -> Shown:
+    """Figure 4: learned parameters of both learners."""
+    return _parameters("fig4", "Figure 4: parameters of the chain", "chain", found, names)
+
+
+def chain_costs(found: Results) -> Shown:
+    """Figure 5: closed-loop cost of the policy as it learns, beside controllers that do not learn."""
+    figure, (ax,) = panel_row(["cost of 100 samples, mean over common noise"], 3.4)
+    numbers: dict[str, Any] = {"learned": {"published": published.LEARNED_COST}, "others": {}}
+    by_learner: dict[str, list[tuple[Array, Array]]] = {}
+    for name, tried in found.items():
+        if name.startswith("chain-learned-"):
+            by_learner.setdefault(name.split("-")[2], []).append((tried["samples"], tried["cost"].mean(axis=1)))
+    for learner, runs in by_learner.items():
+        samples, costs = runs[0][0], np.array([cost for _, cost in runs])
+        at = np.maximum(samples, 5)  # a logarithmic axis has no zero
+        if len(costs) > 1:
+            ax.fill_between(at, costs.min(axis=0), costs.max(axis=0), color=_COLOUR[learner], alpha=0.2, linewidth=0)
+        label = f"learned, {learner}" + (f", {len(costs)} seeds" if len(costs) > 1 else "")
+        ax.loglog(at, costs.mean(axis=0), color=_COLOUR[learner], marker=".", label=label)
+        numbers["learned"][learner] = {
+            int(k): {"mean": float(m), "by training seed": c.tolist()}
+            for k, m, c in zip(samples, costs.mean(axis=0), costs.T, strict=True)
+        }
+    theirs = {max(k, 5): value for k, value in published.LEARNED_COST.items()}
+    ax.loglog(*_points(theirs), **_DOT, label="published, one run")
+    for (name, tried), style in zip(
+        ((n, t) for n, t in found.items() if n.startswith("chain: ")), ("-", "--", "-.", ":") * 4, strict=False
+    ):
+        label, per_draw = name.removeprefix("chain: "), tried["cost"].mean(axis=1)
+        ax.axhline(per_draw.mean(), color=QUIET, linestyle=style, linewidth=0.9)
+        ax.annotate(label, (1.0, per_draw.mean()), xycoords=("axes fraction", "data"), fontsize=6.5, ha="right",
+                    va="bottom", color=QUIET)  # fmt: skip
+        numbers["others"][label] = {
+            "mean": float(per_draw.mean()),
+            "by draw of the samples": per_draw.tolist(),
+            "samples outside the limits": float(tried["violations"].mean()) if "violations" in tried else None,
+            "published": published.CHAIN_COST.get(label),
+        }
+    ax.set_xlabel("samples of training")
+    legend_above(ax)
+    checks = _cost_checks(numbers)
+    caption = (
+        "Every controller meets the same noise; dots: published, single runs on noise of their own. "
+        "Grey: what does not learn; the clairvoyant knows the noise of the whole episode."
+    )
+    return Shown(to_picture(figure, "fig5", "Figure 5: cost of the policy", caption), numbers, checks)
+
+
+def power_learning_curves(found: Results) -> Shown:
+    """Figure 6: temporal difference and cost of an episode of the power network."""
+    figure, axes = panel_row(["|temporal difference|, mean of an episode", "cost of an episode"], 2.8)
+    numbers: dict[str, Any] = {}
+    checks = {}
+    for learner in LEARNERS:
+        trained = found[f"power-{learner}-0"]
+        error = np.nanmean(np.abs(trained["td_error"]), axis=1)
+        cost = trained["cost"].sum(axis=1)
+        ten = min(10, max(1, len(cost) // 2))
+        for ax, values in zip(axes, (error, cost), strict=True):
+            ax.plot(np.arange(1, len(values) + 1), values, color=_COLOUR[learner], label=learner)
+            ax.set_xlabel("episode")
+        numbers[learner] = {
+            what: {"first ten": float(values[:ten].mean()), "last ten": float(values[-ten:].mean())}
+            for what, values in (("td_error", error), ("cost", cost))
+        }
+        for what in ("td_error", "cost"):
+            shown = numbers[learner][what]
+            checks[f"the {what.replace('_', ' ')} of the last ten episodes is below the first ten's ({learner})"] = (
+                shown["last ten"] < shown["first ten"]
+            )
+    legend_above(axes[0])
+    caption = "While learning: exploration and noise of its own in every episode."
+    return Shown(to_picture(figure, "fig6", "Figure 6: the power network learns", caption), numbers, checks)
+
+
+def power_angles(found: Results) -> Shown:
+    """Figure 7: the angle of area 4 in the first and in the last episode."""
+    trained = found["power-distributed-0"]
+    episodes = len(trained["violations"])
+    angle = trained["state"][:, 12].reshape(episodes, -1)
+    figure, (ax,) = panel_row(["phase angle of area 4 [rad]"], 2.8)
+    for values, label, colour in ((angle[0], "first episode", COLOURS[1]), (angle[-1], "last episode", COLOURS[0])):
+        ax.plot(np.arange(len(values)), values, color=colour, label=label)
+    for limit in (-0.1, 0.1):
+        ax.axhline(limit, color=LIMIT, linewidth=0.9, linestyle="--")
+    ax.set_xlabel("time [s]")
+    legend_above(ax)
+    worst = {name: float(np.abs(angle[k]).max()) for name, k in (("first episode", 0), ("last episode", -1))}
+    checks = {
+        "the limit of 0.1 rad is broken in the first episode": worst["first episode"] > 0.1,
+        "and kept in the last": worst["last episode"] <= 0.1 + VIOLATION_TOLERANCE,
+    }
+    caption = "The load of area 4 steps by 0.28 at 40 s, which wrong ties do not foresee."
+    return Shown(to_picture(figure, "fig7", "Figure 7: the angle of area 4", caption), {"worst": worst}, checks)
+
+
+def power_costs(found: Results) -> Shown:
+    """Figure 8: cost and violations of an episode, by controller."""
+    runs = {name.removeprefix("power: "): tried for name, tried in found.items() if name.startswith("power: ")}
+    learned = {f"learned, {learner}": found[f"power-learned-{learner}-0"] for learner in LEARNERS}
+    tried = {name: arrays for name, arrays in (learned | runs).items() if "violations" in arrays}
+    figure, axes = panel_row(["cost of an episode", "samples with a violation in an episode"], 3.4)
+    costs = [arrays["cost"][0] for arrays in tried.values()]
+    outside = [arrays["violations"][0] for arrays in tried.values()]
+    for ax, values in zip(axes, (costs, outside), strict=True):
+        boxes = ax.boxplot(values, widths=0.5, medianprops={"color": COLOURS[0]}, flierprops={"markersize": 2})
+        del boxes
+        ax.set_xticks(np.arange(1, len(tried) + 1), [name.replace(", ", ",\n") for name in tried], fontsize=7)
+    _published_boxes(axes[0], axes[1], list(tried))
+    numbers = {name: _episode_numbers(arrays, published.POWER_COST.get(name)) for name, arrays in tried.items()}
+    if "clairvoyant" in runs:
+        numbers["clairvoyant"] = {"ours": {"mean": float(runs["clairvoyant"]["cost"].mean())}}
+    ours = numbers["learned, distributed"]["ours"]
+    episodes = len(costs[0])
+    checks = {
+        "the learned distributed policy has no violation in 99 % of the episodes": ours["clean"] >= 0.99 * episodes,
+        "its mean cost is at most 278": ours["mean"] <= 278.0,
+    }
+    for name, (low, high) in {"scenario 79": (300.0, 335.0), "nominal": (330.0, 370.0)}.items():
+        if name in numbers:
+            checks[f"{name}: between {low:g} and {high:g}"] = low <= numbers[name]["ours"]["mean"] <= high
+    caption = "Every controller meets the same noise. Black: published median and quartiles, on noise of their own."
+    return Shown(to_picture(figure, "fig8", "Figure 8: controllers of the power network", caption), numbers, checks)
+
+
+def deployment(found: Results) -> dict[str, Any]:
+    """Cost of the learned policies under few iterations of ADMM."""
+    rows = {}
+    for example in ("chain", "power"):
+        tried = found[f"{example}-deployed-0"]
+        rows[example] = {
+            int(k): {"mean cost": float(cost.mean()), "samples outside the limits": float(outside.mean())}
+            for k, cost, outside in zip(tried["iterations"], tried["cost"], tried["violations"], strict=True)
+        }
+    return rows
+
+
+def _parameters(key: str, title: str, example: str, found: Results, names: list[str]) -> Shown:
+    curves = {learner: found[f"{example}-{learner}-0"]["theta"] for learner in LEARNERS}
+    kinds = sorted({name.split()[1].split("/")[0] for name in names})
+    figure, axes = panel_row(kinds, 2.6)
+    total = found[f"{example}-distributed-0"]["cost"].size
+    for ax, kind in zip(axes, kinds, strict=True):
+        columns = [k for k, name in enumerate(names) if name.split()[1].split("/")[0] == kind]
+        for learner, style in zip(LEARNERS, ("-", ":"), strict=True):
+            curve = curves[learner]
+            at = np.linspace(0, total, len(curve))
+            for k in columns:
+                label = learner if k == columns[0] else None
+                moved = curve[:, k] - curve[0, k]
+                ax.plot(at, moved, style, color=_COLOUR[learner], linewidth=0.8, label=label)
+        ax.tick_params(labelsize=6)
+    legend_above(axes[0])
+    first, last = curves["distributed"], curves["central"]
+    size = float(np.linalg.norm(last[-1] - last[0]))
+    distance = float(np.linalg.norm(first[-1] - last[-1]))
+    numbers = {"final distance": distance, "of the way gone": distance / size if size else float("nan")}
+    caption = (
+        f"By how much each parameter has moved; the learners end {distance:.3g} apart, "
+        f"{numbers['of the way gone']:.1%} of the way that the central one has gone."
+    )
+    return Shown(to_picture(figure, key, title, caption), numbers)
+
+
+def _published_boxes(costs: Axes, outside: Axes, names: list[str]) -> None:
+    for k, name in enumerate(names, start=1):
+        theirs = published.POWER_COST.get(name)
+        if theirs is None:
+            continue
+        if theirs.quartiles is not None:
+            costs.plot([k + 0.36] * 2, theirs.quartiles, color="black", linewidth=1.2)
+        costs.plot(k + 0.36, theirs.median, "k.", markersize=4)
+        outside.plot(k + 0.36, theirs.violations, "k.", markersize=4)
+
+
+def _episode_numbers(arrays: Mapping[str, Array], theirs: published.Episodes | None) -> dict[str, Any]:
+    cost, outside = arrays["cost"][0], arrays["violations"][0]
+    ours = {
+        "mean": float(cost.mean()),
+        "median": float(np.median(cost)),
+        "quartiles": [float(q) for q in np.quantile(cost, [0.25, 0.75])],
+        "violations": float(outside.mean()),
+        "clean": int((outside == 0).sum()),
+        "episodes": len(cost),
+    }
+    return {"ours": ours, "published": None if theirs is None else vars(theirs)}
+
+
+def _cost_checks(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    checks = {}
+    for learner in LEARNERS:
+        ours = numbers["learned"].get(learner, {})
+        for samples, most in ((1_000, 22.2), (20_000, 12.0)):
+            if samples in ours:
+                checks[f"learned ({learner}) after {samples:,} samples: at most {most}"] = ours[samples]["mean"] <= most
+    return checks
+
+
+def _outside(trained: Mapping[str, Array]) -> Array:
+    """(samples,): whether a state was outside its limits."""
+    low, high = trained["limits"]
+    state = trained["state"].astype(float)
+    # states are kept in single precision
+    return np.asarray(((state < low - 1e-5) | (state > high + 1e-5)).any(axis=1))
+
+
+def _parts(values: Array, width: int) -> list[Array]:
+    count = max(1, len(values) // width)
+    return np.array_split(values, count)
+
+
+def _windows(values: Array, width: int) -> Array:
+    return np.array([np.nanmean(part) for part in _parts(values, width)])
+
+
+def _points(values: Mapping[int, float]) -> tuple[list[int], list[float]]:
+    return list(values), list(values.values())
+
+
+FIGURES: dict[str, Callable[..., Shown]] = {
+    "fig1": dual_recovery,
+    "fig2": chain_states,
+    "fig3": chain_learning_curves,
+    "fig4": chain_parameters,
+    "fig5": chain_costs,
+    "fig6": power_learning_curves,
+    "fig7": power_angles,
+    "fig8": power_costs,
+}
