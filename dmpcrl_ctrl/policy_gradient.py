@@ -82,14 +82,8 @@ def policy_pullback(
     """
     if not 0.0 < step < np.inf:
         raise EvaluationError(f"the step of a policy's derivative must be positive, got {step!r}")
-    if not any(v.any() for v in direction):
-        return _pulled(*[_tilted(evaluator, data, direction, memory)] * 2, step)
     high = _tilted(evaluator, data, [step * v for v in direction], memory)
     low = _tilted(evaluator, data, [-step * v for v in direction], memory)
-    return _pulled(high, low, step)
-
-
-def _pulled(high: Evaluation, low: Evaluation, step: float) -> Pullback:
     pairs = zip(high.gradient, low.gradient, strict=True)
     gradients = tuple(_difference(up, down, 2.0 * step) for up, down in pairs)
     sides = zip(high.duals, low.duals, strict=True)

@@ -51,7 +51,7 @@ def test_options_out_of_range_are_named(kind: str, options: dict[str, Any], mess
 @pytest.mark.parametrize("kind", ["value", "policy"])
 def test_what_was_learned_is_deployed(kind: str) -> None:
     learning = block(kind)
-    moved = [own | {"b": np.array([0.3])} for own in learning.theta]
+    moved = [{**own, "b": np.array([0.3])} for own in learning.theta]
     models = learning.controller(moved).problem.models
     assert [model.b.tolist() for model in models] == [[0.3], [0.3]]
     assert [model.b.tolist() for model in learning.controller().problem.models] == [[0.0], [0.0]]

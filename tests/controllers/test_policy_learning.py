@@ -46,7 +46,8 @@ def learner(mpc: MPC | None = None, strength: float = 0.02, **options: Any) -> P
 
 def driven(learning: PolicyLearning, transitions: int, seed: int = 0) -> list[PolicyState]:
     """States of the block after each sample, in a plant that starts anew every fourth."""
-    state, rng, x, states = learning.init(seed), np.random.default_rng(seed), np.array([1.0, -1.0]), []
+    state, rng, x = learning.init(seed), np.random.default_rng(seed), np.array([1.0, -1.0])
+    states: list[PolicyState] = []
     applied = cost = np.zeros(2)
     while not states or states[-1].transitions < transitions:
         state, u, _ = learning.step(state, len(states), np.concatenate([x, np.zeros(4)]), applied, cost)
