@@ -1,5 +1,6 @@
 """Plants: python-control systems with agents, limits, costs and disturbances; benchmark networks."""
 
+from dmpcrl_ctrl.plants.absolute_cost import AbsoluteCost
 from dmpcrl_ctrl.plants.chain import chain, chain_model
 from dmpcrl_ctrl.plants.disturbance import Constant, GaussianNoise, Ramp, Sampled, Source, Steps, UniformNoise
 from dmpcrl_ctrl.plants.hycon2 import power_network
@@ -11,6 +12,7 @@ from dmpcrl_ctrl.plants.tanks import quadruple_tank
 from dmpcrl_ctrl.plants.trajectory import Trajectory
 
 __all__ = [
+    "AbsoluteCost",
     "Agent",
     "Constant",
     "GaussianNoise",

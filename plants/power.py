@@ -19,6 +19,7 @@ import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import PlantError
+from dmpcrl_ctrl.plants.absolute_cost import AbsoluteCost
 from dmpcrl_ctrl.plants.disturbance import Source, UniformNoise, as_source
 from dmpcrl_ctrl.plants.indices import mean_deviation_cost, mean_tie_exchange
 from dmpcrl_ctrl.plants.partition import Agent
@@ -89,6 +90,7 @@ def power_network_of(
     load_noise: float = 0.0,
     input_limits: Mapping[str, tuple[float, float]] | None = None,
     angle_limit: float = ANGLE_LIMIT,
+    tie_cost: float = 0.0,
     Q: Named | None = None,
     R: Named | None = None,
     **options: Any,
@@ -108,6 +110,8 @@ def power_network_of(
         Input -> (low, high) instead of the areas' own.
     angle_limit
         Bound on |dtheta| [rad]; hard in MPC models unless `violation_weight` gives it a price.
+    tie_cost
+        Price of the power on each tie, |P_ij (dtheta_i - dtheta_j)|, in the stage cost; each end pays half.
     Q, R
         Weights instead of diag(500, 0.01, 0.01, 10) and 10 for each area.
     **options
@@ -125,6 +129,8 @@ def power_network_of(
     ('area_2',)
     """
     _require_network(areas, ties)
+    if not 0.0 <= tie_cost < np.inf:
+        raise PlantError(f"tie_cost must be at least 0, got {tie_cost:g}")
     numbers = [area.number for area in areas]
     states = [f"{state}_{k}" for k in numbers for state in _STATES]
     inputs, loads = [f"dPref_{k}" for k in numbers], [f"dPL_{k}" for k in numbers]
@@ -136,6 +142,7 @@ def power_network_of(
     Q = weight(np.tile(STATE_WEIGHTS, len(areas)) if Q is None else Q, states, "Q")
     R = weight(np.full(len(areas), INPUT_WEIGHT) if R is None else R, inputs, "R")
     own_limits = {u: (-area.input_limit, area.input_limit) for u, area in zip(inputs, areas, strict=True)}
+    extra = {"extra_stage_cost": _tie_cost(areas, ties, tie_cost)} if tie_cost else {}
     return Plant(
         system,
         [_agent(area, ties) for area in areas],
@@ -147,7 +154,7 @@ def power_network_of(
         R=R,
         indices={"eta": mean_deviation_cost(Q, R), "phi": mean_tie_exchange(_flows(areas, ties))},
         units={name: _UNITS[name.split("_")[0]] for name in (*states, *inputs, *loads)},
-        **{"name": "power_network", **options},
+        **{"name": "power_network", **extra, **options},
     )
 
 
@@ -202,6 +209,11 @@ def _flows(areas: Sequence[PowerArea], ties: Sequence[Tie]) -> Array:
         row[4 * position[tie.first]] = tie.stiffness
         row[4 * position[tie.second]] = -tie.stiffness
     return flows
+
+
+def _tie_cost(areas: Sequence[PowerArea], ties: Sequence[Tie], price: float) -> AbsoluteCost:
+    ends = [[price / 2.0 if area.number in (tie.first, tie.second) else 0.0 for tie in ties] for area in areas]
+    return AbsoluteCost(_flows(areas, ties), np.array(ends).reshape(len(areas), len(ties)))
 
 
 def _require_network(areas: Sequence[PowerArea], ties: Sequence[Tie]) -> None:

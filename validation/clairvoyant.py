@@ -23,7 +23,7 @@ from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.cosim.clock import Clock
 from dmpcrl_ctrl.errors import PlantError, SolverError
 from dmpcrl_ctrl.model import LocalModel
-from dmpcrl_ctrl.plants import Plant
+from dmpcrl_ctrl.plants import AbsoluteCost, Plant
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP
 from dmpcrl_ctrl.solver import CheckedSolver
@@ -74,7 +74,7 @@ def clairvoyant(plant: Plant, seed: int, steps: int, *, sample_time: float = 1.0
     x_ref, u_ref = episode.setpoints()
     states, inputs = plant.initial_state[None], np.zeros((0, len(plant.input_names)))
     last = _last_input(plant, u_ref[-1])
-    bound = float(plant.task.state_cost(states[0], x_ref[0]).sum() + plant.task.input_cost(last, u_ref[-1]).sum())
+    bound = float(plant.stage_cost(states[0], last, np.concatenate([x_ref[0], u_ref[-1]])).sum())
     model = _model(plant, episode.period)
     if steps > 1:
         problem = MPCProblem((model,), steps - 1, names=(plant.name,))
@@ -83,8 +83,11 @@ def clairvoyant(plant: Plant, seed: int, steps: int, *, sample_time: float = 1.0
         if not found.status.ok:
             raise SolverError(f"{plant.name}: the episode of {steps} samples: {found.status.message}")
         states, inputs = found.plans[0].x, found.plans[0].u
-        # the value contains what x(0) costs, but for its violation
-        violated = float(plant.task.violation_weight @ plant.violation(states[0]))
+        # the value contains what x(0) costs, but for what its bounds cost
+        start = plant.initial_state
+        violated = float(plant.task.violation_weight @ plant.violation(start))
+        if isinstance(plant.extra_stage_cost, AbsoluteCost):
+            violated += float(plant.extra_stage_cost(start, last, x_ref[0], np.zeros(0)).sum())
         bound = found.value + violated + float(plant.task.input_cost(last, u_ref[-1]).sum())
     played, reached = episode.played(states, np.vstack([inputs, last]), _gain(model))
     pairs = zip(reached, played, np.hstack([x_ref, u_ref]), strict=True)
@@ -135,6 +138,12 @@ def _model(plant: Plant, period: Fraction) -> LocalModel:
     B = np.column_stack([plant.advance(nothing, period, unit) for unit in np.eye(m)]) if m else np.zeros((n, 0))
     task = plant.task
     priced = np.isfinite(task.state_limits).any(axis=1) & (task.violation_weight > 0.0)
+    C, prices, limits = np.eye(n)[priced], task.violation_weight[priced], task.state_limits[priced]
+    if isinstance(plant.extra_stage_cost, AbsoluteCost):
+        # |row x| is what a bound of zero to both sides is violated by
+        rows, total = plant.extra_stage_cost.rows, plant.extra_stage_cost.shares.sum(axis=0)
+        C, prices = np.vstack([C, rows]), np.concatenate([prices, total])
+        limits = np.vstack([limits, np.zeros((len(rows), 2))])
     return LocalModel(
         A=A,
         B=B,
@@ -142,10 +151,10 @@ def _model(plant: Plant, period: Fraction) -> LocalModel:
         Q=task.Q,
         R=task.R,
         P=task.Q,
-        C=np.eye(n)[priced],
-        lower=task.state_limits[priced, 0],
-        upper=task.state_limits[priced, 1],
-        slack_weight=task.violation_weight[priced],
+        C=C,
+        lower=limits[:, 0],
+        upper=limits[:, 1],
+        slack_weight=prices,
         u_min=task.input_limits[:, 0],
         u_max=task.input_limits[:, 1],
     )
@@ -224,5 +233,5 @@ def _require(plant: Plant, steps: int) -> None:
         raise PlantError(f"steps must be a whole number of at least 1, got {steps!r}")
     if not plant.linear:
         raise PlantError(f"{plant.name}: a clairvoyant solution needs a linear plant")
-    if plant.extra_stage_cost is not None:
+    if plant.extra_stage_cost is not None and not isinstance(plant.extra_stage_cost, AbsoluteCost):
         raise PlantError(f"{plant.name}: its stage cost has an extra term, which no quadratic program expresses")

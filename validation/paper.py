@@ -46,10 +46,13 @@ def chain_plant(*, evaluation: bool = False, variant: Variant = "default") -> Pl
 
 
 def power_plant(*, variant: Variant = "default") -> Plant:
-    """Example 2: scenario 1 with the paper's input limits, uniform load noise of 0.1, violations at 500, or 2500."""
+    """Example 2: scenario 1 with the paper's input limits, uniform load noise of 0.1, violations at 500, or 2500.
+
+    The stage cost counts the power on the ties as well, 1/2 sum over i and j in N_i of |P_ij (dtheta_i - dtheta_j)|.
+    """
     _require(variant)
     price = 2500.0 if variant == "text" else 500.0
-    return power_network(1, input_limits="learning", load_noise=0.1, violation_weight=price)
+    return power_network(1, input_limits="learning", load_noise=0.1, violation_weight=price, tie_cost=1.0)
 
 
 def chain_mpc(

@@ -12,7 +12,7 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.plot import COLOURS, LIMIT, QUIET
 from dmpcrl_ctrl.validation import published
-from dmpcrl_ctrl.validation.drawing import Axes, Picture, legend_above, panel_row, to_picture
+from dmpcrl_ctrl.validation.drawing import Axes, Picture, panel_row, to_picture
 from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
 
 Results = Mapping[str, Mapping[str, Array]]
@@ -42,7 +42,7 @@ class Shown:
 
 def dual_recovery(found: Results) -> Shown:
     """Figure 1: local multipliers become the central ones."""
-    figure, (ax,) = panel_row(["distance of the local multipliers from the central ones, median over states"], 3.4)
+    figure, (ax,) = panel_row(["distance of the local multipliers from the central ones, median over states"], 3.2)
     numbers: dict[str, Any] = {"published": published.DUAL_DISTANCE, "ours": {}}
     for (label, distances), colour in zip(found["duals"].items(), COLOURS, strict=False):
         median = np.median(distances, axis=0)
@@ -50,7 +50,7 @@ def dual_recovery(found: Results) -> Shown:
         numbers["ours"][label] = {k: float(median[k - 1]) for k in published.DUAL_DISTANCE if k <= len(median)}
     ax.semilogy(*_points(published.DUAL_DISTANCE), **_DOT, label="published, one state")
     ax.set_xlabel("ADMM iteration")
-    legend_above(ax)
+    _legend(ax)
     last = max(ours[max(ours)] for ours in numbers["ours"].values())
     checks = {"the multipliers meet the central ones to 1e-6 after all iterations": last < 1e-6}
     caption = "Sum over the agents of |λ − λ*| + |µ − µ*|, from a cold start. The published state is not known."
@@ -73,7 +73,7 @@ def chain_states(found: Results) -> Shown:
         for limit in (low, high):
             ax.axhline(limit, color=LIMIT, linewidth=0.9, linestyle="--")
         ax.set_xlabel("samples of training")
-    legend_above(axes[0])
+    _legend(axes[0])
     numbers = {"share of samples outside the limits": {"first fifth": first, "last fifth": last}}
     checks = {"violations are rarer in the last fifth of training than in the first": last < first}
     caption = f"Outside the limits in {first:.1%} of the samples of the first fifth, in {last:.1%} of the last."
@@ -98,7 +98,7 @@ def chain_learning_curves(found: Results) -> Shown:
                 published.WINDOW * np.arange(1, len(values) + 1), values, **style, label=f"published, {learner}"
             )
         ax.set_xlabel("samples of training")
-    legend_above(axes[1])
+    _legend(axes[1])
     checks = {
         f"the {name.replace('_', ' ')} falls ({learner})": values[-1] < values[0]
         for name in ("td_error", "cost")
@@ -149,7 +149,7 @@ def chain_costs(found: Results) -> Shown:
             "published": published.CHAIN_COST.get(label),
         }
     ax.set_xlabel("samples of training")
-    legend_above(ax)
+    _legend(ax)
     checks = _cost_checks(numbers)
     caption = (
         "Every controller meets the same noise; dots: published, single runs on noise of their own. "
@@ -180,7 +180,7 @@ def power_learning_curves(found: Results) -> Shown:
             checks[f"the {what.replace('_', ' ')} of the last ten episodes is below the first ten's ({learner})"] = (
                 shown["last ten"] < shown["first ten"]
             )
-    legend_above(axes[0])
+    _legend(axes[0])
     caption = "While learning: exploration and noise of its own in every episode."
     return Shown(to_picture(figure, "fig6", "Figure 6: the power network learns", caption), numbers, checks)
 
@@ -196,7 +196,7 @@ def power_angles(found: Results) -> Shown:
     for limit in (-0.1, 0.1):
         ax.axhline(limit, color=LIMIT, linewidth=0.9, linestyle="--")
     ax.set_xlabel("time [s]")
-    legend_above(ax)
+    _legend(ax)
     worst = {name: float(np.abs(angle[k]).max()) for name, k in (("first episode", 0), ("last episode", -1))}
     checks = {
         "the limit of 0.1 rad is broken in the first episode": worst["first episode"] > 0.1,
@@ -262,7 +262,8 @@ def _parameters(key: str, title: str, example: str, found: Results, names: list[
                 moved = curve[:, k] - curve[0, k]
                 ax.plot(at, moved, style, color=_COLOUR[learner], linewidth=0.8, label=label)
         ax.tick_params(labelsize=6)
-    legend_above(axes[0])
+        ax.locator_params(nbins=3)
+    _legend(axes[0])
     first, last = curves["distributed"], curves["central"]
     size = float(np.linalg.norm(last[-1] - last[0]))
     distance = float(np.linalg.norm(first[-1] - last[-1]))
@@ -306,6 +307,11 @@ def _cost_checks(numbers: Mapping[str, Any]) -> dict[str, bool]:
             if samples in ours:
                 checks[f"learned ({learner}) after {samples:,} samples: at most {most}"] = ours[samples]["mean"] <= most
     return checks
+
+
+def _legend(ax: Axes) -> None:
+    """Inside, where it covers least."""
+    ax.legend(loc="best", frameon=False, fontsize=7, handlelength=1.4, labelspacing=0.25)
 
 
 def _outside(trained: Mapping[str, Array]) -> Array:

@@ -53,6 +53,7 @@ class PowerNetwork(PlantSection):
     scenario: Annotated[int, Field(ge=1, le=3)] = 1
     input_limits: Literal["hycon2", "learning"] | dict[str, NonNegative | Bounds] = "hycon2"
     load_noise: NonNegative = 0.0
+    tie_cost: NonNegative = 0.0
 
     def build(self) -> "Plant":
         """Make the plant."""
@@ -63,6 +64,7 @@ class PowerNetwork(PlantSection):
             cast(Literal[1, 2, 3], self.scenario),
             input_limits=limits if isinstance(limits, str) else {name: _pair(bound) for name, bound in limits.items()},
             load_noise=self.load_noise,
+            tie_cost=self.tie_cost,
             **self.options(),
         )
 
