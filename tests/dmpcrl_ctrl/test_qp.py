@@ -112,3 +112,26 @@ def test_a_hessian_must_be_symmetric_but_for_rounding(matrix: Any) -> None:
     H[0, 1] = 1e-3
     with pytest.raises(SolverError, match=r"not symmetric: it differs from its transpose by 0\.001"):
         require_matrices(replace(BY_HAND, H=matrix(H)))
+
+
+@pytest.mark.parametrize("far", [1e3, 1e8, 1e12, 1e14, 1e20])
+def test_a_bound_far_away_hides_no_violation(far: float) -> None:
+    """|x - 1|^2, x_0 <= 0.5 and |x_1| <= far: the point that was optimal without the first bound is not any more."""
+    none, eye = np.zeros(0), np.eye(2)
+    low, high = np.array([-np.inf, -far]), np.array([0.5, far])
+    program = QP(2.0 * eye, np.full(2, -2.0), np.zeros((0, 2)), none, eye, low, high)
+    wrong = QPSolution(np.ones(2), none, np.zeros(2), np.zeros(2), Status.OPTIMAL)
+    assert kkt_residuals(program, wrong).feasibility > 0.1
+    solver = CheckedSolver()
+    assert solver.solve(replace(program, upper=np.array([2.0, far]))).x == pytest.approx([1.0, 1.0])
+    assert solver.solve(program).x == pytest.approx([0.5, 1.0])
+
+
+def test_large_multipliers_that_cancel_explain_no_large_residual() -> None:
+    """x >= 0 and x <= 1: multipliers of 1e14 and their rounding leave the derivative 0.01 short."""
+    none = np.zeros(0)
+    program = QP(np.zeros((1, 1)), np.ones(1), np.zeros((0, 1)), none, np.ones((1, 1)), np.zeros(1), np.ones(1))
+    point = QPSolution(np.zeros(1), none, np.array([1e14]), np.array([1e14 - 2.0]), Status.OPTIMAL)
+    found = kkt_residuals(program, point)
+    assert found.stationarity > 0.0
+    assert found.worst > 1e-3
