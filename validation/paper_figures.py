@@ -249,14 +249,14 @@ def deployment(found: Results) -> dict[str, Any]:
 
 def _parameters(key: str, title: str, example: str, found: Results, names: list[str]) -> Shown:
     curves = {learner: found[f"{example}-{learner}-0"]["theta"] for learner in LEARNERS}
+    ends = {learner: found[f"{example}-{learner}-0"]["cost"].size for learner in LEARNERS}
     kinds = sorted({name.split()[1].split("/")[0] for name in names})
     figure, axes = panel_row(kinds, 2.6)
-    total = found[f"{example}-distributed-0"]["cost"].size
     for ax, kind in zip(axes, kinds, strict=True):
         columns = [k for k, name in enumerate(names) if name.split()[1].split("/")[0] == kind]
         for learner, style in zip(LEARNERS, ("-", ":"), strict=True):
             curve = curves[learner]
-            at = np.linspace(0, total, len(curve))
+            at = np.linspace(0, ends[learner], len(curve))
             for k in columns:
                 label = learner if k == columns[0] else None
                 moved = curve[:, k] - curve[0, k]
@@ -265,12 +265,13 @@ def _parameters(key: str, title: str, example: str, found: Results, names: list[
         ax.locator_params(nbins=3)
     _legend(axes[0])
     first, last = curves["distributed"], curves["central"]
-    size = float(np.linalg.norm(last[-1] - last[0]))
-    distance = float(np.linalg.norm(first[-1] - last[-1]))
+    shared = min(len(first), len(last)) - 1
+    size = float(np.linalg.norm(last[shared] - last[0]))
+    distance = float(np.linalg.norm(first[shared] - last[shared]))
     numbers = {"final distance": distance, "of the way gone": distance / size if size else float("nan")}
     caption = (
-        f"By how much each parameter has moved; the learners end {distance:.3g} apart, "
-        f"{numbers['of the way gone']:.1%} of the way that the central one has gone."
+        f"By how much each parameter has moved; after {min(ends.values()):,} samples the learners are {distance:.3g} "
+        f"apart, {numbers['of the way gone']:.1%} of the way that the central one has gone."
     )
     return Shown(to_picture(figure, key, title, caption), numbers)
 

@@ -52,8 +52,9 @@ class Extent:
 
     Parameters
     ----------
-    chain_samples, power_episodes
-        Of a training.
+    chain_samples, agents_samples, power_episodes
+        Of a training: of the chain by a central learner and by agents, whose published curves end at 10,000 samples; of
+        the power network by either.
     chain_evaluations, power_evaluations
         Episodes of 100 samples on which every controller is tried out.
     states
@@ -63,6 +64,7 @@ class Extent:
     """
 
     chain_samples: int = 20_000
+    agents_samples: int = 10_000
     power_episodes: int = 100
     chain_evaluations: int = 10
     power_evaluations: int = 100
@@ -190,7 +192,9 @@ class _Curve:
 def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
     """One training: curves, and the parameters at the samples at which the paper shows the policy."""
     chain = work.example == "chain"
-    steps, episodes = (work.extent.chain_samples, 1) if chain else (work.extent.episode, work.extent.power_episodes)
+    extent = work.extent
+    samples = extent.chain_samples if learner == "central" else extent.agents_samples
+    steps, episodes = (samples, 1) if chain else (extent.episode, extent.power_episodes)
     learning, plant = (
         learning_of(work.example, work.variant, central=learner == "central"),
         plant_of(work.example, work.variant),
@@ -274,12 +278,11 @@ def _baseline(work: Work, folder: Path, rest: str) -> Mapping[str, Array]:
 
 def _baselines(work: Work) -> list[Block]:
     name = work.controller
-    seeds = range(SAMPLE_SEEDS)
     if work.example == "chain":
         if name.startswith("nominal"):
             return [chain_nominal(true_model=name.endswith("true model"))]
         samples, known = int(name.split()[1].rstrip(",")), name.endswith("known") and not name.endswith("unknown")
-        return [chain_scenario(samples, model_known=known, seed=seed) for seed in seeds]
+        return [chain_scenario(samples, model_known=known, seed=seed) for seed in range(SAMPLE_SEEDS)]
     return [power_nominal() if name == "nominal" else power_scenario(int(name.split()[1]))]
 
 

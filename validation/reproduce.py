@@ -248,7 +248,8 @@ def _page(order: ReproduceOrder, shown: dict[str, Shown], numbers: dict[str, Any
         title="Distributed MPC as a function approximator: the figures, reproduced",
         question="Do agents that agree by messages alone learn what the paper says they learn?",
         facts=(
-            f"variant {order.variant} · chain: {extent.chain_samples:,} samples, {order.seeds} training seed(s), "
+            f"variant {order.variant} · chain: {extent.chain_samples:,} samples, of agents {extent.agents_samples:,}, "
+            f"{order.seeds} training seed(s), "
             f"{extent.chain_evaluations} noise seeds · power network: {extent.power_episodes} episodes, "
             f"{extent.power_evaluations} to try out"
         ),

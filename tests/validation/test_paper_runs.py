@@ -13,14 +13,22 @@ from dmpcrl_ctrl.validation.paper import chain_mpc, chain_plant, power_plant
 from dmpcrl_ctrl.validation.paper_runs import Extent, Work, done, parameter_names, results, run_work
 from dmpcrl_ctrl.validation.training import Snapshot
 
-SMALL = Extent(chain_samples=12, power_episodes=1, chain_evaluations=2, power_evaluations=1, states=2, episode=30)
+SMALL = Extent(
+    chain_samples=12,
+    agents_samples=10,
+    power_episodes=1,
+    chain_evaluations=2,
+    power_evaluations=1,
+    states=2,
+    episode=30,
+)
 TRAIN = Work("chain-central-0", "chain", "train central", "published", 0, SMALL)
 
 
 def test_a_share_is_a_share_of_everything_and_at_least_one() -> None:
     assert Extent.share(1.0) == Extent()
-    assert Extent.share(0.1) == Extent(2000, 10, 1, 10, 2, 100)
-    assert Extent.share(1e-6) == Extent(1, 1, 1, 1, 1, 100)
+    assert Extent.share(0.1) == Extent(2000, 1000, 10, 1, 10, 2, 100)
+    assert Extent.share(1e-6) == Extent(1, 1, 1, 1, 1, 1, 100)
     for wrong in (0.0, 1.5, float("nan")):
         with pytest.raises(CampaignError, match=r"share must lie in \(0, 1\]"):
             Extent.share(wrong)

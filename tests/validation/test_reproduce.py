@@ -12,7 +12,9 @@ from dmpcrl_ctrl.validation import reproduce as module
 from dmpcrl_ctrl.validation.paper_runs import Extent, Work
 from dmpcrl_ctrl.validation.reproduce import ReproduceOrder, reproduce
 
-TINY = Extent(chain_samples=12, power_episodes=2, chain_evaluations=1, power_evaluations=1, states=1, episode=4)
+TINY = Extent(
+    chain_samples=12, agents_samples=10, power_episodes=2, chain_evaluations=1, power_evaluations=1, states=1, episode=4
+)
 
 
 def names(works: list[Work]) -> set[str]:
