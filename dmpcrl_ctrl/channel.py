@@ -133,7 +133,7 @@ class Neighbourhood:
         if self.transport is not None:
             return self.gather(kind, self.apart(stacked))
         if stacked.ndim == 1:
-            return np.bincount(self.entries, stacked, self.size)
+            return np.asarray(np.bincount(self.entries, stacked, self.size))
         order, starts, there = self._by_entry
         total = np.zeros((self.size, *stacked.shape[1:]))
         if len(order):

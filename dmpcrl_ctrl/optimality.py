@@ -126,11 +126,11 @@ def _inequalities(
     model, plan, duals, N = point.model, point.plan, point.duals, len(point.weights) - 1
     first = 1 if action else 0
     row_weight = _row_weight(point, scales, cost)
-    low, high = model.lower + model.x_lb, model.upper + model.x_ub
+    lowest, highest = model.lower + model.x_lb, model.upper + model.x_ub
     slack = np.where(model.soft, plan.sigma, 0.0)
     bounds = [
-        (low - slack - point.bounded, _rows(point, low), duals.lower, row_weight),
-        (point.bounded - high - slack, _rows(point, high), duals.upper, row_weight),
+        (lowest - slack - point.bounded, _rows(point, lowest), duals.lower, row_weight),
+        (point.bounded - highest - slack, _rows(point, highest), duals.upper, row_weight),
     ]
     soft = np.broadcast_to(model.soft & model.bounded, (N, len(model.lower)))
     bounds.append((np.where(soft, -plan.sigma, -np.inf), _rows(point), duals.slack, 1.0 / scales.sigma))
