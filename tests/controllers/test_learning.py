@@ -1,7 +1,7 @@
 """A learning block: one update against finite differences, agents against one central learner, and what it refuses."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from dmpcrl_ctrl.projection import at_least, within
 from dmpcrl_ctrl.qlearning import flat, gradient_by_theta, shaped
 from dmpcrl_ctrl.replay import Replay
 from dmpcrl_ctrl.schedule import Geometric
+from dmpcrl_ctrl.validation.agent_order import reordered
 from dmpcrl_ctrl.value import agent_data
 
 BOUNDED: dict[str, Any] = {"u_min": [-1.0], "u_max": [1.0]}
@@ -139,6 +140,28 @@ def test_second_order_learns_the_riccati_solution_in_closed_loop() -> None:
         root = np.sqrt(gamma)
         truth = solve_discrete_are(np.array([[root * a]]), np.array([[root * b]]), np.eye(1), np.array([[0.5]]))
         assert own["P"] == pytest.approx(truth, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["gradient", "gauss_newton"])
+@pytest.mark.parametrize("kind", [CentralizedMPC, DistributedMPC])
+def test_the_order_of_agents_does_not_matter(kind: type[MPC], method: Literal["gradient", "gauss_newton"]) -> None:
+    states, inputs, costs = RECORDED
+    options: dict[str, Any] = {"admm": EXACT} if kind is DistributedMPC else {}
+    thetas = []
+    for order in ([0, 1], [1, 0]):
+        problem = reordered(PROBLEM, order)
+        learning = LearningMPC(
+            kind(problem, 1.0, **options),
+            free(problem, "V0", "A", "b", "f"),
+            method=method,
+            step_size=0.1,
+            replay=Replay(4, 3, 2),
+        )
+        after, _ = fed(learning, states[:, order], inputs[:, order], costs[:, order])
+        assert after.updates > 0
+        thetas.append([flat(after.theta[order.index(i)]) for i in (0, 1)])
+    for mine, theirs in zip(*thetas, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-7, abs=1e-9)
 
 
 def test_what_cannot_be_trusted_is_counted_and_not_learned_from() -> None:
