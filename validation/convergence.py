@@ -156,14 +156,6 @@ def gradient_error(found: Sequence[Array], truth: Sequence[Array]) -> float:
     )
 
 
-def relative_residual(evaluation: Evaluation) -> float:
-    """The larger of the last primal and dual residual, each relative to its quantity as in ADMM's stopping rule."""
-    memory = evaluation.memory
-    assert memory is not None  # every distributed evaluation has one
-    primal, dual = evaluation.primal_residuals[-1], evaluation.dual_residuals[-1]
-    return float(max(primal / (1.0 + largest([memory.z])), dual / (1.0 + largest(memory.y))))
-
-
 def convergence(
     problem: MPCProblem, cases: Sequence[Case], admm: ADMMOptions | None, iterations: int
 ) -> tuple[Array, Array]:
@@ -172,12 +164,12 @@ def convergence(
     Returns
     -------
     errors, residuals
-        (cases, iterations) each; residuals as by :func:`relative_residual`.
+        (cases, iterations) each; residuals of the optimality conditions, as `Evaluation.residual`.
     """
     evaluator = DistributedEvaluator(problem, admm)
     table = [
         [
-            (gradient_error(gradient_vectors(found), case.gradient), relative_residual(found))
+            (gradient_error(gradient_vectors(found), case.gradient), found.residual)
             for found in islice(evaluator.iterates(case.data, case.action), iterations)
         ]
         for case in cases

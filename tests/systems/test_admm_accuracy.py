@@ -50,10 +50,10 @@ def test_fifty_iterations_from_a_cold_start_earn_the_gradient(name: str, count: 
         assert len(cases) >= 0.9 * count
         errors, residuals = convergence(example.problem, cases, None, 50)
         assert np.mean(errors[:, -1] < 1e-6) >= share
-        # none is silently wrong, after any number of iterations: with a residual below 1e-9 the gradient is exact
+        # none is silently wrong, after any number of iterations: the residual that a certificate shows flags it
         wrong = errors > 1e-6
         assert wrong.any()
-        assert (residuals[wrong] > 1e-9).all()
+        assert (residuals[wrong] > 1e-6).all()
 
 
 @pytest.mark.parametrize("count", SHARE)
