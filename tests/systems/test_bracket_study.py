@@ -1,7 +1,7 @@
 """10,000 evaluations after 1, 5, 20 and 100 iterations: the optimal value lies in the bracket, every time.
 
-The optimal value is that of the central program, solved to rounding on its active rows. Its costs are summed by code that
-the bracket uses as well: what rounding does to them is for the rational cases of `test_rounding.py`.
+The optimal value is that of the central program, solved to rounding on its active rows. Its costs are summed by code
+that the bracket uses as well: what rounding does to them is for the rational cases of `test_rounding.py`.
 """
 
 from collections.abc import Callable
