@@ -117,7 +117,7 @@ class Evaluation:
 
     @cached_property
     def residual(self) -> float:
-        """The largest residual of the optimality conditions over all agents, as in `certificate`, but without a bracket.
+        """The largest residual of the optimality conditions over all agents, as in `certificate`, without a bracket.
 
         Raises
         ------
