@@ -35,6 +35,8 @@ from dmpcrl_ctrl.rounding import Errors, cost_error, slope_errors, state_errors
 MARGIN = 1e-12
 _ROUNDING = 4.0 * np.finfo(float).eps
 _FORGIVEN = 64.0 * np.finfo(float).eps
+# a bound is far away, whatever rounding does, where it is missed by more than this part of what is summed in its row
+_NEARLY = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,12 +215,22 @@ def _sensitivity(point: AgentPoint) -> tuple[float, float, float]:
     model, plan, w = point.model, point.plan, point.weights[:-1, None]
     price = w * np.where(model.soft, model.slack_weight, 0.0) + 2.0 * w * model.slack_quadratic * plan.sigma
     multiplier = price + point.duals.lower + point.duals.upper
-    limits = [existing(np.abs(part)) for part in (model.lower, model.x_lb, model.upper, model.x_ub)]
-    rows = point.bounded_terms + sum(limits)
+    rows = float((multiplier * point.bounded_terms).sum())
+    sides = zip(
+        _excess(point),
+        (point.duals.lower, point.duals.upper),
+        ((model.lower, model.x_lb), (model.upper, model.x_ub)),
+        strict=True,
+    )
+    for excess, own, parts in sides:
+        size = np.sum([existing(np.abs(part)) for part in parts], axis=0)
+        # the price is at stake where the bound is met or nearly so, and not of a bound far away
+        near = existing(excess) > -_NEARLY * (point.bounded_terms + size)
+        rows += float(((own + np.where(near & np.isfinite(excess), price, 0.0)) * size).sum())
     u = np.abs(np.vstack([point.data.previous_input, plan.u]))
     rates = (point.duals.du_min + point.duals.du_max) * (u[1:] + u[:-1] + existing(model.du_max))
     dynamics = np.abs(point.duals.dynamics) * point.prediction_terms
-    return float(dynamics.sum()), float((multiplier * rows).sum()), float(rates.sum())
+    return float(dynamics.sum()), rows, float(rates.sum())
 
 
 def _excess(point: AgentPoint) -> tuple[Array, Array]:

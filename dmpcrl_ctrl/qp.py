@@ -16,8 +16,8 @@ from dmpcrl_ctrl.status import Status
 
 _ROUNDING = 64.0 * np.finfo(float).eps
 _SMALL = 1e-5
-# more than that, relative to the terms of an entry, is not put down to rounding
-_EXPLAINED = 1e-7
+# more than that, relative to the terms of an entry, is not put down to rounding; limits beyond are far away
+_EXPLAINED, _NEAR = 1e-7, 1e3
 _ASYMMETRY = 1e-9
 
 
@@ -128,7 +128,7 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
     multiplier elsewhere hides an error; a row whose terms are all tiny is measured against 1e-5 of the largest one.
     A bound far away counts in its own row only, or the residuals of all others would drown in it. Multipliers may be
     large and cancel (an almost infeasible program), and a program at rest is nothing but rounding: what the rounding of
-    products, or of numbers as large as those that hold x in its place, explains is not counted, up to 1e-7.
+    products, of numbers that hold x in its place, or of the nearest limit, explains is not counted, up to 1e-7.
     """
     sizes = magnitudes(qp) if sizes is None else sizes
     x, dual, low, high = solution.x, solution.equality_dual, solution.lower_dual, solution.upper_dual
@@ -139,14 +139,17 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
     exists = np.isfinite(bounds)
     # of lower and upper bounds: a limit counts in its own row, and elsewhere where it holds x in its place
     limits = np.where(exists, np.abs(bounds), 0.0)
-    holding = limits * (np.stack([low, high]) > 0.0)
-    rounding = _ROUNDING * max(size, _largest(holding), _largest(qp.b))
+    holding = _largest(limits * (np.stack([low, high]) > 0.0))
+    # at rest, the size of what might be: the nearest limit, if there is one near
+    usual = float(limits[limits > 0.0].min(initial=_NEAR))
+    rounding = _ROUNDING * max(size, holding, _largest(qp.b), usual)
     stationarity = _largest(gradient / gradient_scale)
     if stationarity > _ROUNDING:
         products = sizes.A.T @ np.abs(dual) + sizes.C.T @ (np.abs(low) + np.abs(high))
-        explained = np.minimum(_ROUNDING * products + sizes.H * rounding, _EXPLAINED * gradient_scale)
+        most = _EXPLAINED * np.maximum(gradient_scale, sizes.H * usual)
+        explained = np.minimum(_ROUNDING * products + sizes.H * rounding, most)
         stationarity = _largest(np.maximum(gradient - explained, 0.0) / gradient_scale)
-    row_scale = np.maximum(sizes.C @ absolute, _floor(sizes.C @ absolute, size, _largest(holding)))
+    row_scale = np.maximum(sizes.C @ absolute, _floor(sizes.C @ absolute, size, holding, usual))
     row_scale = np.maximum(row_scale, limits)
     equal_scale = _floored(np.maximum(sizes.A @ absolute, np.abs(qp.b)), size)
     # (2, c), of lower and upper bounds: how far away they are, negative beyond them, and infinite where there is none

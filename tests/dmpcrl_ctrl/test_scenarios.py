@@ -154,7 +154,7 @@ def test_noise_that_does_not_fit_is_refused() -> None:
     base = some_scenarios(2, shared=True)
     with pytest.raises(ModelError, match="noise is described for 2 agents, the problem has 3"):
         replace(base, noise=replace(base.noise, effects=base.noise.effects[:2]))
-    with pytest.raises(ModelError, match=r"zero: the noise acts by \(1, 2\), expected \(2, 2\)"):
+    with pytest.raises(ModelError, match=r"zero: effect of the noise has shape \(1, 2\), expected \(2, 2\)"):
         replace(base, noise=replace(base.noise, effects=(np.ones((1, 2)), *base.noise.effects[1:])))
     for bad, message in (
         (np.zeros((3, 4)), "noise has shape"),
