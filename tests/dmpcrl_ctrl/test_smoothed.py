@@ -29,9 +29,9 @@ def test_derivatives_of_the_rounded_cost(shared: bool) -> None:
         assert np.allclose(ahead[1] - behind[1], 2.0 * curvature @ d, rtol=1e-2, atol=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(5))
 def test_its_minimum_is_near_that_of_the_problem(seed: int) -> None:
-    """Without what it leaves out: hard bounds and changes of inputs do not bind here."""
+    """Its cost is hardly above; and its inputs are near where limits on changes, which it leaves out, do not bind."""
     scenarios = some_scenarios(3, shared=False)
     condensed = Condensed(scenarios)
     draws = draw(np.random.default_rng(seed), 3)
@@ -42,4 +42,11 @@ def test_its_minimum_is_near_that_of_the_problem(seed: int) -> None:
     low, high = np.tile(first.u_min, scenarios.horizon), np.tile(first.u_max, scenarios.horizon)
     u = smoothed_minimiser(program, low, high, np.zeros(condensed.size))
     assert ((u >= low) & (u <= high)).all()
-    assert np.allclose(u, np.hstack(reference.u).ravel(), atol=2e-3)
+    best = np.hstack(reference.u)
+    sharp = _Rounded(program, 1e-12)
+    least = sharp.value(best.ravel())
+    assert sharp.value(u) <= least + 1e-3 * abs(least)
+    binds = bool((np.abs(np.diff(best, axis=0)).max(axis=0) > first.du_max - 1e-6).any())
+    assert binds == (seed == 2)
+    if not binds:
+        assert np.allclose(u, best.ravel(), atol=2e-3)
