@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from dmpcrl_ctrl.admm import ADMMState
-from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.arrays import Array, Index, Matrix
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
 from dmpcrl_ctrl.network import coupling_components
@@ -22,7 +22,7 @@ from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_a
 
 
 class CentralEvaluator:
-    """V and Q from one sparse program.
+    """V and Q from one program, sparse where the network is large.
 
     With T_i the 0/1 matrix that takes agent i's variables, copies included, out of the network's, the program is
     H = sum T_i'H_i T_i, g = sum T_i'g_i, and the constraints of all agents one below the other. So its multipliers are
@@ -33,10 +33,13 @@ class CentralEvaluator:
     problem
         The network's problem; it need not be connected.
     solver
-        Backend; one that works on sparse matrices is best.
+        Backend; for a large network one that works on sparse matrices is best.
+    dense
+        Up to how many variables the matrices are dense, which is quicker while they are small.
     """
 
-    def __init__(self, problem: MPCProblem, solver: str = "piqp") -> None:
+    def __init__(self, problem: MPCProblem, solver: str = "piqp", dense: int = 300) -> None:
+        self._dense = dense
         self._solvers = {given: CheckedSolver(solver) for given in (False, True)}
         self.components = coupling_components(problem)
         self._take(problem)
@@ -110,7 +113,7 @@ class CentralEvaluator:
         """Nothing is carried over."""
         return None
 
-    def _assemble(self) -> tuple[sparse.csc_array, sparse.csc_array, sparse.csc_array]:
+    def _assemble(self) -> tuple[Matrix, Matrix, Matrix]:
         take = [
             sparse.csc_array((np.ones(len(p)), (np.arange(len(p)), p)), shape=(len(p), self._size))
             for p in self._positions
@@ -118,6 +121,8 @@ class CentralEvaluator:
         H = sum((T.T @ h.H @ T for T, h in zip(take, self.horizons, strict=True)), sparse.csc_array((self._size,) * 2))
         A = sparse.vstack([h.A @ T for T, h in zip(take, self.horizons, strict=True)])
         C = sparse.vstack([h.C @ T for T, h in zip(take, self.horizons, strict=True)])
+        if self._size <= self._dense:
+            return H.toarray(), A.toarray(), C.toarray()
         return sparse.csc_array(H), sparse.csc_array(A), sparse.csc_array(C)
 
     def _network_program(self, programs: Sequence[QP]) -> QP:

@@ -169,3 +169,14 @@ def test_agents_claim_nothing_that_is_wrong_of_any_problem(case: Case) -> None:
     else:
         assert mine.status is Status.NOT_CONVERGED
         assert 0 <= mine.culprit < len(problem.models) and mine.iterations == 1000
+
+
+@given(mpc_problems(max_agents=3))
+@settings(max_examples=25)
+def test_dense_and_sparse_matrices_give_the_same(case: Case) -> None:
+    problem, data = case
+    dense, scattered = (CentralEvaluator(problem, dense=size).evaluate(data) for size in (10**6, 0))
+    assert dense.status is scattered.status is Status.OPTIMAL
+    assert dense.value == pytest.approx(scattered.value, rel=1e-9, abs=1e-9)
+    for mine, theirs in zip(dense.plans, scattered.plans, strict=True):
+        assert np.allclose(mine.u, theirs.u, atol=1e-7 * (1.0 + np.abs(theirs.u).max(initial=0.0)))
