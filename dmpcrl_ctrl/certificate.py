@@ -70,12 +70,7 @@ def optimality(
     points: Sequence[AgentPoint], components: Components, action: Sequence[Array] | None
 ) -> tuple[KKTResiduals, ...]:
     """Residuals of the optimality conditions alone, one an agent, as in :class:`Certificate`."""
-    told = owners_trajectories(points, components)
-    true = [replace(p, plan=replace(p.plan, neighbours=known)) for p, known in zip(points, told, strict=True)]
-    cost = float(components.neighbourhood.total(np.array([[cost_scale(point)] for point in true]))[0])
-    given = [None] * len(points) if action is None else action
-    each = zip(true, gathered_prices(true, components), given, strict=True)
-    return tuple(residuals(point, incoming, own, cost) for point, incoming, own in each)
+    return _residuals(points, owners_trajectories(points, components), components, _by_agent(points, action))
 
 
 def certify(points: Sequence[AgentPoint], components: Components, action: Sequence[Array] | None) -> Certificate:
@@ -83,9 +78,8 @@ def certify(points: Sequence[AgentPoint], components: Components, action: Sequen
 
     The bracket is that of the states and actions which are given, whatever the plans begin with.
     """
-    found = optimality(points, components, action)
-    told = owners_trajectories(points, components)
-    given = [None] * len(points) if action is None else action
+    told, given = owners_trajectories(points, components), _by_agent(points, action)
+    found = _residuals(points, told, components, given)
     bounds = bracket(_begun(points, given), components, action is not None)
     return Certificate(
         stationarity=np.array([r.stationarity for r in found]),
@@ -97,6 +91,23 @@ def certify(points: Sequence[AgentPoint], components: Components, action: Sequen
         relaxed=bounds.relaxed,
         violation=bounds.violation,
     )
+
+
+def _residuals(
+    points: Sequence[AgentPoint],
+    told: Sequence[Mapping[int, Array]],
+    components: Components,
+    given: Sequence[Array | None],
+) -> tuple[KKTResiduals, ...]:
+    """Of the problem without copies: with the owners' trajectories, as they are told, in their place."""
+    true = [replace(p, plan=replace(p.plan, neighbours=known)) for p, known in zip(points, told, strict=True)]
+    cost = float(components.neighbourhood.total(np.array([[cost_scale(point)] for point in true]))[0])
+    each = zip(true, gathered_prices(true, components), given, strict=True)
+    return tuple(residuals(point, incoming, own, cost) for point, incoming, own in each)
+
+
+def _by_agent(points: Sequence[AgentPoint], action: Sequence[Array] | None) -> Sequence[Array | None]:
+    return [None] * len(points) if action is None else action
 
 
 def _begun(points: Sequence[AgentPoint], action: Sequence[Array | None]) -> list[AgentPoint]:
