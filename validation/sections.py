@@ -4,6 +4,7 @@ Every kind of plant and controller is a class of its own, so that each has its o
 docstring is what `dmpcrl-ctrl list` prints. Types are strict: "50" is no number, true is no integer, nan is no value.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
@@ -156,9 +157,9 @@ class Mpc(Section):
         names = ("terminal", "discount", "soft", "slack_weight", "slack_quadratic")
         return {key: value for key, value in self.options().items() if key in names}
 
+    @abstractmethod
     def build(self, plant: "Plant", adapt: "Adapt | None" = None) -> "MPC":
         """Make the controller of `plant`, with the models that `adapt` makes of the plant's where it is given."""
-        raise NotImplementedError
 
 
 class DistributedMpc(Mpc):
