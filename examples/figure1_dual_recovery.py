@@ -16,10 +16,10 @@ from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.plants import chain_model
 from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.dual_recovery import dual_recovery
+from dmpcrl_ctrl.validation.published import DUAL_DISTANCE
 from dmpcrl_ctrl.value import agent_data
 
 ITERATIONS, STATES = 100, 20
-PUBLISHED = {1: 0.429, 2: 5.92e-2, 5: 1.30e-2, 10: 1.42e-4, 20: 8.18e-8, 30: 8.24e-11, 40: 7.2e-13, 100: 7.0e-13}
 SCHEMES = {
     "published penalty 0.5": ADMMOptions(penalty=0.5),
     "automatic penalty": ADMMOptions(),
@@ -49,7 +49,7 @@ def draw(curves: dict[str, np.ndarray]) -> Figure:
     )
     for label, curve in curves.items():
         axes.plot(np.arange(1, ITERATIONS + 1), curve, label=label)
-    axes.plot(list(PUBLISHED), list(PUBLISHED.values()), "k.", label="published, one state")
+    axes.plot(list(DUAL_DISTANCE), list(DUAL_DISTANCE.values()), "k.", label="published, one state")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     return figure

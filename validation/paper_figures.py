@@ -215,8 +215,7 @@ def power_costs(found: Results) -> Shown:
     costs = [arrays["cost"][0] for arrays in tried.values()]
     outside = [arrays["violations"][0] for arrays in tried.values()]
     for ax, values in zip(axes, (costs, outside), strict=True):
-        boxes = ax.boxplot(values, widths=0.5, medianprops={"color": COLOURS[0]}, flierprops={"markersize": 2})
-        del boxes
+        ax.boxplot(values, widths=0.5, medianprops={"color": COLOURS[0]}, flierprops={"markersize": 2})
         ax.set_xticks(np.arange(1, len(tried) + 1), [name.replace(", ", ",\n") for name in tried], fontsize=7)
     _published_boxes(axes[0], axes[1], list(tried))
     numbers = {name: _episode_numbers(arrays, published.POWER_COST.get(name)) for name, arrays in tried.items()}

@@ -175,7 +175,7 @@ def reproduce(
         if failed:
             more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
             raise CampaignError(f"{failed[0]}{more}; what is finished stays in {folder}")
-    found = {work.name.removesuffix(".npz"): results(work.name, folder) for work in works}
+    found = {work.name: results(work.name, folder) for work in works}
     return _written(order, out, _drawn(order, found), found)
 
 
@@ -207,8 +207,7 @@ def _written(order: ReproduceOrder, out: Path, shown: dict[str, Shown], found: R
     files = []
     for name, figure in shown.items():
         files.append(out / f"{name}.svg")
-        svg = figure.picture.svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-        write_whole(files[-1], svg if 'xmlns="http' not in figure.picture.svg else figure.picture.svg)
+        write_whole(files[-1], figure.picture.svg)
     checks = {f"{name}: {text}": good for name, figure in shown.items() for text, good in figure.checks.items()}
     numbers: dict[str, Any] = {
         "dmpcrl_ctrl": __version__,
