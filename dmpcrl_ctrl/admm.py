@@ -22,7 +22,8 @@ from dmpcrl_ctrl.status import Status
 
 _APART = 1e-6
 _CONVERGED = 1e-9
-_MEMORY = 64
+# Directions to go ahead in: all that there are, up to so many; beyond, the newest few.
+MOST_DIRECTIONS, _FEW = 160, 64
 # going further ahead has to bring the residual below this part of the last one
 _GAIN = 0.99
 
@@ -44,8 +45,9 @@ class ADMMOptions:
     relaxation
         Over-relaxation in [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z.
     acceleration
-        Memory of Anderson acceleration: the number of directions that are kept to go ahead in; 0: none. None: 64 for
-        the automatic penalty, and none for a given one.
+        Memory of Anderson acceleration: the number of directions that are kept to go ahead in; 0: none. None: for the
+        automatic penalty as many as the agents hold shared numbers, or 64 where these are more than 160, and none for a
+        given penalty.
     balance_at
         Iterations after which the whole penalty is scaled to bring primal and dual residual, each relative to what it
         compares, to one size. Finitely many, so that convergence is that of a fixed penalty. None: where the iteration
@@ -82,11 +84,13 @@ class ADMMOptions:
         if given is not None and (isinstance(given, bool) or int(given) != given or given < 0):
             raise ModelError(f"admm acceleration must be a whole number of at least 0, got {given!r}")
 
-    @property
-    def memory(self) -> int:
-        """Memory of the acceleration, 0 where there is none."""
-        automatic = _MEMORY if self.penalty == "auto" else 0
-        return automatic if self.acceleration is None else int(self.acceleration)
+    def memory(self, held: int) -> int:
+        """Memory of the acceleration where the agents together hold so many shared numbers; 0: there is none."""
+        if self.acceleration is not None:
+            return int(self.acceleration)
+        if self.penalty != "auto":
+            return 0
+        return held if held <= MOST_DIRECTIONS else _FEW
 
     @property
     def balanced_after(self) -> tuple[int, ...] | None:
@@ -140,7 +144,7 @@ def sweeps(
         return sweep, float(np.sqrt(neighbourhood.summed(lambda own: np.array([r[own] @ r[own]]))[0]))
 
     balancing = Balancing(options.balanced_after)
-    ahead = Acceleration(options.memory, options.relaxation, weights, neighbourhood)
+    ahead = Acceleration(options.memory(len(neighbourhood.entries)), options.relaxation, weights, neighbourhood)
     (sweep, size), done = onward(state), 0
     rejected = False
     while True:

@@ -20,7 +20,7 @@ import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.channel import Kind, Neighbourhood
-from dmpcrl_ctrl.consensus import ADMMState, Directions, Images, Sweep, images
+from dmpcrl_ctrl.consensus import ADMMState, Directions, Images, Sweep, images, split
 
 # of the trace of the scaled Gram matrix: differences below it are rounding
 _NOISE = 1e-13
@@ -77,35 +77,38 @@ class Acceleration:
         return images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
 
     def _newest(self, sweep: Sweep) -> Directions | None:
-        """The displacement of the last iteration, orthogonal to the known directions; None: nothing new in it."""
-        (copies, y), (before, y_before), known = sweep.state.stacked, sweep.start.stacked, sweep.state.directions
-        W = self.weights[self.neighbourhood.entries]
-        moved, y_moved = copies - before, y - y_before
+        """The displacement of the last iteration, orthogonal to the known directions; None: nothing new in it.
 
-        def square(copies: Array, y: Array, own: slice) -> float:
-            # |c|^2 in W plus |y|^2 in W^-1
-            return float(copies[own] @ (W[own] * copies[own]) + y[own] @ (y[own] / W[own]))
+        All this is of y + W S z, which may be anything. So a direction that is little but rounding is still one, while
+        z and y have to fit each other: small displacements, each rounded by itself, would add up to ones that do not.
+        """
+        known, root = sweep.state.directions, np.sqrt(self.weights[self.neighbourhood.entries])
+        if known is not None and known.y.shape[1] >= len(root):
+            return None  # they span everything
 
-        sizes = self._total(lambda own: np.array([square(moved, y_moved, own), square(copies, y, own)]))
+        def joint(copies: Array, y: Array) -> Array:
+            return (root * copies.T + y.T / root).T  # in the norm of W^-1
+
+        now, before = joint(*sweep.state.stacked), joint(*sweep.start.stacked)
+        moved = now - before
+        sizes = self._total(lambda own: np.array([moved[own] @ moved[own], now[own] @ now[own]]))
         size, whole = np.sqrt(sizes)
         if not size > max(_ROUNDING * whole, _TINY):
             return None
         left = float(size)
+        V = joint(known.copies, known.y) if known is not None else np.zeros((len(moved), 0))
         for _ in range(2 if known is not None else 0):  # twice is enough
-            assert known is not None
-            C, Y = known.copies, known.y
 
-            def shares(own: slice, c: Array = moved, v: Array = y_moved, C: Array = C, Y: Array = Y) -> Array:
-                products = (W[own] * c[own]) @ C[own] + (v[own] / W[own]) @ Y[own]
-                return np.append(products, square(c, v, own))
+            def shares(own: slice, v: Array = moved) -> Array:
+                return np.append(v[own] @ V[own], v[own] @ v[own])
 
-            *products, whole_square = self._total(shares)
+            *products, square = self._total(shares)
             g = np.array(products)
-            moved, y_moved = moved - C @ g, y_moved - Y @ g
-            left = float(np.sqrt(max(whole_square - g @ g, 0.0)))
+            moved = moved - V @ g
+            left = float(np.sqrt(max(square - g @ g, 0.0)))
             if left < _NEW * size:
                 return None
-        return Directions(moved[:, None] / left, y_moved[:, None] / left)
+        return split(root * (moved / left), self.weights, self.neighbourhood)
 
     def _mixture(self, found: Images, sweep: Sweep) -> Array:
         """(K,): g for which |r + R g| is least."""

@@ -269,6 +269,13 @@ def images(
     return Images(*_agree(np.concatenate(solved), directions, factor * weights, neighbourhood, relaxation))
 
 
+def split(v: Array, weights: Array, neighbourhood: Neighbourhood) -> Directions:
+    """The direction, one column, in which y + W S z moves by v: S'y = 0, and all copies of a number are one."""
+    z = neighbourhood.gathered(Kind.RESPONSE, v) / (neighbourhood.holders * weights)
+    copies = neighbourhood.scattered(Kind.AGREED_RESPONSE, z)
+    return Directions(copies[:, None], (v - weights[neighbourhood.entries] * copies)[:, None])
+
+
 def _agree(
     solved: Array, start: Directions, weights: Array, neighbourhood: Neighbourhood, relaxation: float
 ) -> tuple[Array, Directions, Array]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dmpcrl_ctrl.admm import ADMMOptions
+from dmpcrl_ctrl.admm import MOST_DIRECTIONS
 from dmpcrl_ctrl.channel import EVERYBODY, Kind, Message, Watched
 from dmpcrl_ctrl.errors import LawError, LawInapplicableError
 from dmpcrl_ctrl.model import LocalModel
@@ -25,7 +25,7 @@ LAW = "privacy"
 _SCALARS = 32
 _TO_HOLDER = (Kind.STATE, Kind.AGREED, Kind.AGREED_RESPONSE, Kind.PLAN)
 # one trajectory for each direction that the acceleration keeps; their inner products, and those with the residual
-_DIRECTIONS = ADMMOptions().memory
+_DIRECTIONS = MOST_DIRECTIONS
 _PRODUCTS = _DIRECTIONS * (_DIRECTIONS + 1)
 _WEIGHTS = ("Q", "R", "P", "Q_c")
 _MATRICES = ("A", "B", "E", "C", "G")

@@ -91,6 +91,12 @@ def test_weights_apart_a_component_are_weighed_in_the_mean() -> None:
     assert result.state.z == pytest.approx([3.0], abs=1e-10)
 
 
+def test_all_directions_are_kept_where_they_are_few() -> None:
+    assert [ADMMOptions().memory(held) for held in (3, 160, 161)] == [3, 160, 64]
+    assert ADMMOptions(penalty=2.0).memory(3) == 0
+    assert ADMMOptions(penalty=2.0, acceleration=5).memory(3) == 5
+
+
 @pytest.mark.parametrize("memory", [0, 8])
 def test_one_lost_message_heals(memory: int) -> None:
     class Once:

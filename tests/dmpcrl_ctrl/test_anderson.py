@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from dmpcrl_ctrl.admm import ADMMOptions, sweeps
 from dmpcrl_ctrl.anderson import Acceleration
 from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.channel import Kind
 from dmpcrl_ctrl.consensus import Directions, Sweep, cold_state, images, step
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
@@ -109,6 +110,29 @@ def test_directions_are_orthonormal_and_the_oldest_are_forgotten() -> None:
         assert np.abs(np.diag(stacked.T @ stacked) - 1.0).max() < 1e-12
         assert np.abs(stacked.T @ stacked - np.eye(counts[-1])).max() < 1e-9
     assert counts == [1, 2, 2, 2]
+
+
+def test_directions_fit_each_other_though_displacements_are_little_but_rounding() -> None:
+    """All copies of a number move alike and S'y stays 0; of plain differences neither is true near convergence."""
+    problem, data = random_problem(Blueprint(((2, 1), (3, 2), (2, 1)), ((0, 1), (1, 2)), 5, frozenset({"scales"}), 3))
+    evaluator = DistributedEvaluator(problem, ADMMOptions(acceleration=40, balance_at=()))
+    neighbourhood, weights = evaluator._neighbourhood, evaluator.weights
+    *_, last = islice(evaluator.iterates(data), 40)
+    assert last.memory is not None
+    directions = last.memory.directions
+    assert directions is not None
+    assert directions.y.shape[1] > 5
+    root = np.sqrt(weights)[:, None]
+    z = neighbourhood.gathered(Kind.RESPONSE, directions.copies) / neighbourhood.holders[:, None]
+    assert np.abs(root[neighbourhood.entries] * (directions.copies - z[neighbourhood.entries])).max() < 1e-14
+    assert np.abs(neighbourhood.gathered(Kind.RESPONSE, directions.y) / root).max() < 1e-13
+
+
+def test_no_more_directions_than_there_are_dimensions() -> None:
+    options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
+    *_, last = islice(sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options), 40)
+    assert last.state.directions is not None
+    assert last.state.directions.y.shape[1] <= 3
 
 
 def test_without_a_law_the_plain_successor_is_taken() -> None:

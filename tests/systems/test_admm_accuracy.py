@@ -5,6 +5,7 @@ By default at a share of the states and networks; the numbers in full are among 
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +76,25 @@ def test_the_published_scheme_is_far_from_that() -> None:
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 5))])
 @pytest.mark.parametrize("loop", [chain_loop, power_loop])
 def test_warm_along_a_closed_loop_twenty_iterations_do(loop: Callable[[int], Example], seed: int) -> None:
-    example = loop(seed)
+    _warm(loop(seed))
+
+
+@pytest.mark.parametrize("rounding", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 5))])
+@pytest.mark.parametrize("loop", [chain_loop, power_loop])
+def test_so_they_do_where_every_state_is_rounded_otherwise(loop: Callable[[int], Example], rounding: int) -> None:
+    """What one sample leaves behind serves the next whatever its last digits are."""
+    example, rng = loop(0), np.random.default_rng(rounding)
+
+    def rounded(data: AgentData) -> AgentData:
+        return replace(data, state=data.state * (1.0 + 1e-14 * rng.standard_normal(data.state.shape)))
+
+    _warm(replace(example, data=tuple(tuple(rounded(own) for own in sample) for sample in example.data)))
+
+
+def _warm(example: Example) -> None:
     for cases in (policy_cases(example), action_cases(example, 1)):
         errors = warm_convergence(example.problem, cases, None, 20, kept=20)
-        assert np.mean(errors[:, -1] < 1e-5) >= 0.9
+        assert np.mean(errors[:, -1] < 1e-5) >= 0.95
 
 
 def test_the_picture_of_the_schemes_can_be_drawn_anew(tmp_path: Path) -> None:
