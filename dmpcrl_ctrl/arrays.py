@@ -1,5 +1,7 @@
 """The array types of the package, and the one check that every array from outside passes."""
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
@@ -8,7 +10,9 @@ from dmpcrl_ctrl.errors import ModelError
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-Matrix = Array | sparse.csc_array
+Matrix: TypeAlias = Array | sparse.csc_array
+# values, rows, columns
+Entries: TypeAlias = tuple[Array, Index, Index]
 
 
 def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite: bool = False) -> Array:
@@ -32,6 +36,31 @@ def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite
         raise ModelError(f"{name}{at} is {array[tuple(where)]}, expected a finite number")
     array.flags.writeable = False
     return array
+
+
+def dense(matrix: Matrix) -> Array:
+    """The matrix as an array."""
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+
+
+def entries(matrix: Matrix) -> Entries:
+    """What is not zero."""
+    if isinstance(matrix, np.ndarray):
+        rows, columns = np.nonzero(matrix)
+        return matrix[rows, columns], rows, columns
+    found = matrix.tocoo()
+    return found.data, *found.coords
+
+
+def summed(entries: Entries, shape: tuple[int, int], small: bool) -> Matrix:
+    """The matrix with these entries, those at one place added up; dense where it is small."""
+    values, rows, columns = entries
+    if small:
+        flat = np.bincount(rows * shape[1] + columns, weights=values, minlength=shape[0] * shape[1])
+        return flat.reshape(shape)
+    matrix = sparse.csc_array(sparse.coo_array((values, (rows, columns)), shape=shape))
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def existing(bounds: Array) -> Array:

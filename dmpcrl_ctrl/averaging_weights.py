@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import eigsh
 
-from dmpcrl_ctrl.arrays import Array, Matrix
+from dmpcrl_ctrl.arrays import Array, Matrix, dense
 from dmpcrl_ctrl.errors import AveragingError
 
 # Up to this many agents dense products and dense eigenvalues are the faster ones.
@@ -52,7 +52,7 @@ def compact(P: Matrix) -> Matrix:
     """A copy of P: dense for few agents, sparse for many."""
     if P.shape[0] > DENSE:
         return sparse.csc_array(P)
-    return P.toarray() if sparse.issparse(P) else np.array(P)
+    return np.array(dense(P))
 
 
 def spectrum_ends(P: Matrix) -> tuple[float, float]:

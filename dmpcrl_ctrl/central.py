@@ -6,10 +6,9 @@ from itertools import pairwise
 from typing import Self
 
 import numpy as np
-from scipy import sparse
 
 from dmpcrl_ctrl.admm import ADMMState
-from dmpcrl_ctrl.arrays import Array, Index, Matrix
+from dmpcrl_ctrl.arrays import Array, Entries, Index, Matrix, entries, summed
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
 from dmpcrl_ctrl.network import coupling_components
@@ -114,16 +113,23 @@ class CentralEvaluator:
         return None
 
     def _assemble(self) -> tuple[Matrix, Matrix, Matrix]:
-        take = [
-            sparse.csc_array((np.ones(len(p)), (np.arange(len(p)), p)), shape=(len(p), self._size))
-            for p in self._positions
-        ]
-        H = sum((T.T @ h.H @ T for T, h in zip(take, self.horizons, strict=True)), sparse.csc_array((self._size,) * 2))
-        A = sparse.vstack([h.A @ T for T, h in zip(take, self.horizons, strict=True)])
-        C = sparse.vstack([h.C @ T for T, h in zip(take, self.horizons, strict=True)])
-        if self._size <= self._dense:
-            return H.toarray(), A.toarray(), C.toarray()
-        return sparse.csc_array(H), sparse.csc_array(A), sparse.csc_array(C)
+        # T_i'H_i T_i has the entries of H_i at other places; A_i T_i stand one below the other, and C_i T_i
+        hessians = [(entries(h.H), p, p) for h, p in zip(self.horizons, self._positions, strict=True)]
+        return self._placed(hessians, self._size), self._stacked("A"), self._stacked("C")
+
+    def _stacked(self, name: str) -> Matrix:
+        parts, height = [], 0
+        for horizon, positions in zip(self.horizons, self._positions, strict=True):
+            matrix = getattr(horizon, name)
+            parts.append((entries(matrix), height + np.arange(matrix.shape[0]), positions))
+            height += matrix.shape[0]
+        return self._placed(parts, height)
+
+    def _placed(self, parts: Sequence[tuple[Entries, Index, Index]], height: int) -> Matrix:
+        """(height, size): the sum of matrices whose rows and columns are put at given places."""
+        placed = [(values, at[rows], to[columns]) for (values, rows, columns), at, to in parts]
+        values, rows, columns = map(np.concatenate, zip(*placed, strict=True))
+        return summed((values, rows, columns), (height, self._size), self._size <= self._dense)
 
     def _network_program(self, programs: Sequence[QP]) -> QP:
         g = np.zeros(self._size)

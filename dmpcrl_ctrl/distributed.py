@@ -9,7 +9,7 @@ import numpy as np
 
 from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, complete, iterate, sweeps
 from dmpcrl_ctrl.affine_law import AffineLaw
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, dense
 from dmpcrl_ctrl.averaging import Averaging
 from dmpcrl_ctrl.averaging_weights import DENSE
 from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
@@ -232,7 +232,7 @@ def _local_program(horizon: Horizon, held: Held, weights: Array, action: bool, b
     layout = horizon.layout
     fixed = layout.u[0] if action else np.zeros(0, dtype=np.intp)
     rows = rows_without_action(layout) if action else np.arange(layout.inequalities)
-    cut = substitution(horizon.H.toarray(), horizon.A.toarray(), horizon.C.toarray(), fixed, rows)
+    cut = substitution(dense(horizon.H), dense(horizon.A), dense(horizon.C), fixed, rows)
     return _LocalProgram(cut, Held(np.searchsorted(cut.free, held.local), held.shared), weights, backend)
 
 

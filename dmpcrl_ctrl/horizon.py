@@ -7,13 +7,15 @@ vectors of one evaluation: the state, the neighbours' states, disturbances, set 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
-from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.arrays import Array, Index, Matrix, summed
 from dmpcrl_ctrl.layout import Layout, layout_of
 from dmpcrl_ctrl.model import Coupling, LocalModel, States
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP
+
+# up to how many variables an agent's matrices are dense
+_DENSE = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +27,15 @@ class Horizon:
     model, layout, weights
         The model, the positions, and gamma^k for k = 0..N, (N + 1,).
     H, A, C
-        Sparse matrices of the :class:`~dmpcrl_ctrl.qp.QP`.
+        Matrices of the :class:`~dmpcrl_ctrl.qp.QP`, each dense where it is small.
     """
 
     model: LocalModel
     layout: Layout
     weights: Array
-    H: sparse.csc_array
-    A: sparse.csc_array
-    C: sparse.csc_array
+    H: Matrix
+    A: Matrix
+    C: Matrix
 
     def program(self, data: AgentData, states: States) -> QP:
         """The program V of this agent for one evaluation.
@@ -117,7 +119,7 @@ def build_horizon(problem: MPCProblem, i: int) -> Horizon:
 
 
 class _Blocks:
-    """Collects dense blocks at index sets and adds them up as one sparse matrix."""
+    """Collects dense blocks at index sets and adds them up as one matrix."""
 
     def __init__(self) -> None:
         self.rows: list[Index] = []
@@ -131,17 +133,14 @@ class _Blocks:
         self.columns.append(np.broadcast_to(columns[..., None, :], shape).ravel())
         self.values.append(np.broadcast_to(blocks, shape).ravel())
 
-    def matrix(self, shape: tuple[int, int]) -> sparse.csc_array:
+    def matrix(self, shape: tuple[int, int]) -> Matrix:
         """The sum of all blocks."""
-        if not self.values:
-            return sparse.csc_array(shape)
-        entries = np.concatenate(self.values), (np.concatenate(self.rows), np.concatenate(self.columns))
-        matrix = sparse.csc_array(sparse.coo_array(entries, shape=shape))
-        matrix.eliminate_zeros()
-        return matrix
+        nothing = np.zeros(0, dtype=np.intp)
+        rows, columns = (np.concatenate([nothing, *parts]) for parts in (self.rows, self.columns))
+        return summed((np.concatenate([np.zeros(0), *self.values]), rows, columns), shape, shape[1] <= _DENSE)
 
 
-def _hessian(model: LocalModel, layout: Layout, w: Array) -> sparse.csc_array:
+def _hessian(model: LocalModel, layout: Layout, w: Array) -> Matrix:
     blocks, stage = _Blocks(), w[:, None, None]
     x, inner = layout.x[:-1], stage[1:-1]
     blocks.add(layout.u, layout.u, stage[:-1] * (model.R + model.R.T))
@@ -157,7 +156,7 @@ def _hessian(model: LocalModel, layout: Layout, w: Array) -> sparse.csc_array:
     return blocks.matrix((layout.size, layout.size))
 
 
-def _dynamics(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> sparse.csc_array:
+def _dynamics(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> Matrix:
     # prediction minus next state: A x(k) + sum_j A_ij x_j(k) + B u(k) - x(k+1) = -(E d(k) + b)
     blocks, N = _Blocks(), layout.horizon
     blocks.add(layout.dynamics, layout.u, model.B)
@@ -169,7 +168,7 @@ def _dynamics(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> spar
     return blocks.matrix(shape)
 
 
-def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> sparse.csc_array:
+def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> Matrix:
     blocks = _Blocks()
     slack_of = np.zeros(len(model.lower), dtype=np.intp)
     slack_of[layout.priced] = np.arange(len(layout.priced))

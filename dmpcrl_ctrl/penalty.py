@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.arrays import Array, Index, dense
 from dmpcrl_ctrl.consensus import Held
 from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.network import SharedStates
@@ -79,7 +79,7 @@ def _condensed(horizon: Horizon) -> tuple[Array, Array, Array]:
     layout = horizon.layout
     x, u = layout.x.ravel(), layout.u.ravel()
     c = np.concatenate([positions.ravel() for positions in layout.copied]) if layout.copied else np.zeros(0, dtype=int)
-    A, H = horizon.A.toarray()[layout.dynamics.ravel()], horizon.H.toarray()
+    A, H = dense(horizon.A)[layout.dynamics.ravel()], dense(horizon.H)
     free = np.concatenate([u, c]).astype(int)
     # the dynamics give the states: x = Phi (u, copies)
     response = np.zeros((layout.size, len(free)))
@@ -89,5 +89,5 @@ def _condensed(horizon: Horizon) -> tuple[Array, Array, Array]:
     uu, uc = reduced[: len(u), : len(u)], reduced[: len(u), len(u) :]
     # inputs without cost: a floor keeps the inverse finite
     floor = 1e-9 * max(float(np.abs(uu).max(initial=0.0)), 1e-9)
-    inverse = np.linalg.inv(uu + floor * np.eye(len(u)))
+    inverse = np.asarray(np.linalg.inv(uu + floor * np.eye(len(u))))
     return inverse, response[:, : len(u)], reduced[len(u) :, len(u) :] - uc.T @ inverse @ uc

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from dmpcrl_ctrl.arrays import Array, Index, Matrix
+from dmpcrl_ctrl.arrays import Array, Index, Matrix, dense
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.status import Status
 
@@ -50,7 +50,7 @@ class QP:
 
     def dense(self) -> "QP":
         """The same program with dense matrices."""
-        H, A, C = (M.toarray() if sparse.issparse(M) else np.asarray(M) for M in (self.H, self.A, self.C))
+        H, A, C = (dense(M) for M in (self.H, self.A, self.C))
         return replace(self, H=H, A=A, C=C)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, dense
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.horizon import build_horizon
 from dmpcrl_ctrl.model import LocalModel
@@ -121,7 +121,7 @@ class _Walker:
         layout = self.horizon.layout
         fixed = layout.u[0] if self.action else np.zeros(0, dtype=np.intp)
         rows = rows_without_action(layout) if self.action else np.arange(layout.inequalities)
-        H, A, C = (M.toarray() for M in (self.horizon.H, self.horizon.A, self.horizon.C))
+        H, A, C = (dense(M) for M in (self.horizon.H, self.horizon.A, self.horizon.C))
         H[self.held, self.held] += self.factor * self.W
         self.cut = substitution(H, A, C, fixed, rows)
 

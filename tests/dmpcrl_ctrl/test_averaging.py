@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from dmpcrl_ctrl.arrays import dense
 from dmpcrl_ctrl.averaging import Averaging, AveragingWarning
 from dmpcrl_ctrl.channel import Kind, Message, Watched
 from dmpcrl_ctrl.errors import AveragingError, NetworkError
@@ -42,7 +43,7 @@ def slem_of_theory(topology: str, weights: str, n: int) -> float:
 
 def slowest(averaging: Averaging) -> np.ndarray:
     """Unit eigenvector of the second largest eigenvalue modulus."""
-    P = averaging.matrix.toarray() if sparse.issparse(averaging.matrix) else averaging.matrix
+    P = dense(averaging.matrix)
     values, vectors = np.linalg.eigh(P - 1.0 / len(P))
     return vectors[:, np.argmax(np.abs(values))]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from dmpcrl_ctrl.arrays import dense
 from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals
 from dmpcrl_ctrl.scaling import equilibrate
 from dmpcrl_ctrl.status import Status
@@ -25,7 +26,7 @@ PROGRAM = QP(
 def test_every_row_and_column_of_the_conditions_has_a_largest_entry_near_one(matrix: type) -> None:
     program = replace(PROGRAM, H=matrix(PROGRAM.H), A=matrix(PROGRAM.A), C=matrix(PROGRAM.C))
     scaling = equilibrate(program)
-    H, A, C = (np.abs(M.toarray() if sparse.issparse(M) else M) for M in (scaling.H, scaling.A, scaling.C))
+    H, A, C = (np.abs(dense(M)) for M in (scaling.H, scaling.A, scaling.C))
     columns = np.vstack([H, A, C]).max(axis=0)
     rows = np.concatenate([A.max(axis=1), C.max(axis=1)])
     assert np.allclose(columns, 1.0, atol=0.1) and np.allclose(rows, 1.0, atol=0.1)
@@ -69,8 +70,8 @@ def test_units_serve_for_matrices_that_moved_a_little_and_are_given_up_after_muc
     near = scaling.moved(replace(program, H=2.0 * program.H, A=0.7 * program.A))
     assert scaling.balanced and near.balanced
     assert np.allclose(near.variables, scaling.variables) and near.cost == scaling.cost
-    moved, dense = near.H, np.diag(scaling.variables) @ (2.0 * PROGRAM.H) @ np.diag(scaling.variables) * scaling.cost
-    assert np.allclose(moved.toarray() if sparse.issparse(moved) else moved, dense)
+    moved, whole = near.H, np.diag(scaling.variables) @ (2.0 * PROGRAM.H) @ np.diag(scaling.variables) * scaling.cost
+    assert np.allclose(dense(moved), whole)
     for name in ("H", "A", "C"):
         for factor in (1e-2, 1e2):
             assert not scaling.moved(replace(program, **{name: factor * getattr(program, name)})).balanced
