@@ -162,7 +162,7 @@ def sweeps(
             rejected = False
             sweep, size = onward(sweep.state)
             continue
-        ahead, start = ahead.after(sweep, [agent.law(sweep.state.factor) for agent in agents])
+        ahead, start = ahead.after(sweep, [agent.law(sweep.state.factor) for agent in agents], size)
         try:
             longer = onward(start)
         except LocalFailure:

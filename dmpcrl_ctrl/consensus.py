@@ -270,10 +270,10 @@ def images(
 
 
 def split(v: Array, weights: Array, neighbourhood: Neighbourhood) -> Directions:
-    """The direction, one column, in which y + W S z moves by v: S'y = 0, and all copies of a number are one."""
-    z = neighbourhood.gathered(Kind.RESPONSE, v) / (neighbourhood.holders * weights)
+    """The directions in which y + W S z moves by v (H, K): S'y = 0, and all copies of a number are one."""
+    z = _times(1.0 / (neighbourhood.holders * weights), neighbourhood.gathered(Kind.RESPONSE, v))
     copies = neighbourhood.scattered(Kind.AGREED_RESPONSE, z)
-    return Directions(copies[:, None], (v - weights[neighbourhood.entries] * copies)[:, None])
+    return Directions(copies, v - _times(weights[neighbourhood.entries], copies))
 
 
 def _agree(

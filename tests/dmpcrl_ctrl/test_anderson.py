@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from dmpcrl_ctrl.admm import ADMMOptions, sweeps
 from dmpcrl_ctrl.anderson import Acceleration
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.channel import Kind
+from dmpcrl_ctrl.channel import Kind, Message
 from dmpcrl_ctrl.consensus import Directions, Sweep, cold_state, images, step
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
+from dmpcrl_ctrl.validation.convergence import power_loop
 from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from tests.scalar_agents import ALL_SHARE_ONE, Scalar, circle
@@ -29,6 +30,10 @@ def first_sweep(agents: list[Scalar]) -> Sweep:
 
 def acceleration(capacity: int) -> Acceleration:
     return Acceleration(capacity, 1.0, np.ones(1), circle(ALL_SHARE_ONE))
+
+
+def norm(sweep: Sweep) -> float:
+    return float(np.linalg.norm(sweep.residuals))
 
 
 @pytest.mark.parametrize("relaxation", [1.0, 1.7])
@@ -90,7 +95,7 @@ def test_what_one_sample_has_learnt_solves_the_next_in_two_iterations() -> None:
 def test_the_mixture_leaves_the_least_residual() -> None:
     sweep = first_sweep(AGENTS)
     laws = [agent.law(1.0) for agent in AGENTS]
-    ahead, start = acceleration(8).after(sweep, laws)
+    ahead, start = acceleration(8).after(sweep, laws, norm(sweep))
     assert ahead.known is not None
     R, r = ahead.known.residuals, sweep.residuals
     g = np.linalg.lstsq(R, -r)[0]
@@ -137,25 +142,54 @@ def test_no_more_directions_than_there_are_dimensions() -> None:
 
 def test_without_a_law_the_plain_successor_is_taken() -> None:
     sweep = first_sweep(AGENTS)
-    ahead, start = acceleration(8).after(sweep, [AGENTS[0].law(1.0), None, AGENTS[2].law(1.0)])
+    ahead, start = acceleration(8).after(sweep, [AGENTS[0].law(1.0), None, AGENTS[2].law(1.0)], norm(sweep))
     assert start is sweep.state
     assert ahead.known is None
-    assert acceleration(0).after(sweep, [agent.law(1.0) for agent in AGENTS])[1] is sweep.state
+    assert acceleration(0).after(sweep, [agent.law(1.0) for agent in AGENTS], norm(sweep))[1] is sweep.state
 
 
 def test_images_are_made_anew_where_a_law_has_changed_or_is_doubted() -> None:
     sweep = first_sweep(AGENTS)
     laws = [agent.law(1.0) for agent in AGENTS]
-    ahead, start = acceleration(8).after(sweep, laws)
+    ahead, start = acceleration(8).after(sweep, laws, norm(sweep))
     again = step(AGENTS, np.ones(1), circle(ALL_SHARE_ONE), start)
-    kept, _ = ahead.after(again, laws)
+    kept, _ = ahead.after(again, laws, norm(again))
     assert kept.known is not None and ahead.known is not None
     assert kept.known.z[:, 0] == ahead.known.z[:, 0]
     stiff = [np.array([[0.25]]), *laws[1:]]
-    anew, _ = ahead.after(again, stiff)
+    anew, _ = ahead.after(again, stiff, norm(again))
     assert anew.known is not None
     assert anew.known.z[0, 0] != ahead.known.z[0, 0]
     assert ahead.doubted().known is None
+
+
+def test_what_lost_messages_did_to_directions_does_not_last() -> None:
+    """Losses in the first four samples of a loop; after them every sample takes as few iterations as without."""
+
+    class Lossy:
+        def __init__(self) -> None:
+            self.rng, self.lost, self.losing = np.random.default_rng(0), 0, True
+
+        def carry(self, message: Message) -> Array:
+            about = message.kind in (Kind.RESPONSE, Kind.AGREED_RESPONSE)
+            if self.losing and about and self.rng.random() < 0.05:
+                self.lost += 1
+                return np.zeros_like(message.values)
+            return message.values
+
+    example, transport = power_loop(0), Lossy()
+    counts = []
+    for lossy in (None, transport):
+        options = ADMMOptions(iterations=100, tolerance=1e-10)
+        evaluator, memory, taken = DistributedEvaluator(example.problem, options, transport=lossy), None, []
+        for k, data in enumerate(example.data[1:12]):
+            transport.losing = k < 4
+            found = evaluator.evaluate(data, memory=memory)
+            memory = evaluator.shifted(found.memory)
+            taken.append(len(found.primal_residuals))
+        counts.append(taken[5:])
+    assert transport.lost > 5
+    assert max(counts[1]) <= max(counts[0]) <= 4
 
 
 @given(mpc_problems(min_agents=2, max_agents=5, features=["soft_bounds", "input_bounds", "scales", "disturbances"]))
