@@ -14,6 +14,7 @@ from dmpcrl_ctrl.cosim.plot import COLOURS, LIMIT, QUIET
 from dmpcrl_ctrl.validation import published
 from dmpcrl_ctrl.validation.drawing import Axes, Picture, panel_row, to_picture
 from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
+from dmpcrl_ctrl.validation.paper_runs import parameter_names
 
 Results = Mapping[str, Mapping[str, Array]]
 LEARNERS = ("distributed", "central")
@@ -107,11 +108,6 @@ def chain_learning_curves(found: Results) -> Shown:
     }
     caption = "Means over windows of 1,000 samples; circles: published. Of exploring samples too."
     return Shown(to_picture(figure, "fig3", "Figure 3: learning curves", caption), numbers, checks)
-
-
-def chain_parameters(found: Results, names: list[str]) -> Shown:
-    """Figure 4: learned parameters of both learners."""
-    return _parameters("fig4", "Figure 4: parameters of the chain", "chain", found, names)
 
 
 def chain_costs(found: Results) -> Shown:
@@ -246,9 +242,11 @@ def deployment(found: Results) -> dict[str, Any]:
     return rows
 
 
-def _parameters(key: str, title: str, example: str, found: Results, names: list[str]) -> Shown:
-    curves = {learner: found[f"{example}-{learner}-0"]["theta"] for learner in LEARNERS}
-    ends = {learner: found[f"{example}-{learner}-0"]["cost"].size for learner in LEARNERS}
+def chain_parameters(found: Results) -> Shown:
+    """Figure 4: learned parameters of both learners."""
+    curves = {learner: found[f"chain-{learner}-0"]["theta"] for learner in LEARNERS}
+    ends = {learner: found[f"chain-{learner}-0"]["cost"].size for learner in LEARNERS}
+    names = parameter_names("chain")
     kinds = sorted({name.split()[1].split("/")[0] for name in names})
     figure, axes = panel_row(kinds, 2.6)
     for ax, kind in zip(axes, kinds, strict=True):
@@ -272,7 +270,7 @@ def _parameters(key: str, title: str, example: str, found: Results, names: list[
         f"By how much each parameter has moved; after {min(ends.values()):,} samples the learners are {distance:.3g} "
         f"apart, {numbers['of the way gone']:.1%} of the way that the central one has gone."
     )
-    return Shown(to_picture(figure, key, title, caption), numbers)
+    return Shown(to_picture(figure, "fig4", "Figure 4: parameters of the chain", caption), numbers)
 
 
 def _published_boxes(costs: Axes, outside: Axes, names: list[str]) -> None:
@@ -335,7 +333,7 @@ def _points(values: Mapping[int, float]) -> tuple[list[int], list[float]]:
     return list(values), list(values.values())
 
 
-FIGURES: dict[str, Callable[..., Shown]] = {
+FIGURES: dict[str, Callable[[Results], Shown]] = {
     "fig1": dual_recovery,
     "fig2": chain_states,
     "fig3": chain_learning_curves,

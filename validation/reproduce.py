@@ -16,7 +16,7 @@ from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.errors import CampaignError, ExperimentError, LogError
 from dmpcrl_ctrl.validation import published
 from dmpcrl_ctrl.validation.paper_figures import FIGURES, LEARNERS, Results, Shown, deployment
-from dmpcrl_ctrl.validation.paper_runs import Example, Extent, Work, done, parameter_names, results, run_work
+from dmpcrl_ctrl.validation.paper_runs import Example, Extent, Work, done, results, run_work
 from dmpcrl_ctrl.validation.report import page
 from dmpcrl_ctrl.validation.runner import write_whole
 from dmpcrl_ctrl.validation.section import nearest
@@ -176,7 +176,7 @@ def reproduce(
             more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
             raise CampaignError(f"{failed[0]}{more}; what is finished stays in {folder}")
     found = {work.name: results(work.name, folder) for work in works}
-    return _written(order, out, _drawn(order, found), found)
+    return _written(order, out, {name: FIGURES[name](found) for name in order.figures}, found)
 
 
 def _claim(order: ReproduceOrder, out: Path, overwrite: bool) -> None:
@@ -196,11 +196,6 @@ def _claim(order: ReproduceOrder, out: Path, overwrite: bool) -> None:
         for stale in (out / DATA).iterdir():
             stale.unlink()
     write_whole(claimed, mine + "\n")
-
-
-def _drawn(order: ReproduceOrder, found: Results) -> dict[str, Shown]:
-    names = parameter_names("chain") if "fig4" in order.figures else []
-    return {name: FIGURES[name](found, names) if name == "fig4" else FIGURES[name](found) for name in order.figures}
 
 
 def _written(order: ReproduceOrder, out: Path, shown: dict[str, Shown], found: Results) -> Reproduced:
