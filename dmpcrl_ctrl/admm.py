@@ -45,9 +45,9 @@ class ADMMOptions:
     relaxation
         Over-relaxation in [1, 2): xt is replaced by relaxation xt + (1 - relaxation) S z.
     acceleration
-        Memory of Anderson acceleration: the number of directions that are kept to go ahead in; 0: none. None: for the
-        automatic penalty as many as the agents hold shared numbers, or 64 where these are more than 160, and none for a
-        given penalty.
+        Memory of Anderson acceleration: the number of directions that are kept to go ahead in, at most 160; 0: none.
+        None: for the automatic penalty as many as the agents hold shared numbers, or 64 where these are more than 160,
+        and none for a given penalty.
     balance_at
         Iterations after which the whole penalty is scaled to bring primal and dual residual, each relative to what it
         compares, to one size. Finitely many, so that convergence is that of a fixed penalty. None: where the iteration
@@ -81,8 +81,9 @@ class ADMMOptions:
         if not 1.0 <= self.relaxation < 2.0:
             raise ModelError(f"admm relaxation must lie in [1, 2), got {self.relaxation!r}")
         given = self.acceleration
-        if given is not None and (isinstance(given, bool) or int(given) != given or given < 0):
-            raise ModelError(f"admm acceleration must be a whole number of at least 0, got {given!r}")
+        whole = given is None or (not isinstance(given, bool) and int(given) == given)
+        if not whole or not 0 <= (given or 0) <= MOST_DIRECTIONS:
+            raise ModelError(f"admm acceleration must be a whole number in [0, {MOST_DIRECTIONS}], got {given!r}")
 
     def memory(self, held: int) -> int:
         """Memory of the acceleration where the agents together hold so many shared numbers; 0: there is none."""
@@ -169,7 +170,7 @@ def sweeps(
             if start is sweep.state:
                 raise
             longer = None
-        if start is not sweep.state and (longer is None or longer[1] > _GAIN * size):
+        if start is not sweep.state and (longer is None or not longer[1] <= _GAIN * size):
             ahead, rejected = ahead.doubted(), True
         else:
             assert longer is not None

@@ -15,7 +15,6 @@ The directions stay with the agents. What the network has to sum up is inner pro
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -28,8 +27,41 @@ _NOISE = 1e-13
 # what a displacement has to have beside the known directions, and beside the state, to be worth keeping
 _NEW, _ROUNDING = 1e-3, 1e-12
 _TINY = 1e-150
+# of a displacement, what may be left of it along orthonormal directions after it was taken out
+_LEFT = 1e-6
 # what is promised is kept if the residual is within ten times of it, or has fallen tenfold
 _KEPT = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What an iteration makes of all directions while laws stay, and what came of going ahead by it.
+
+    Attributes
+    ----------
+    laws
+        Of the agents, one each.
+    images
+        Of the directions; R is their `residuals`.
+    gram
+        (K, K): R'R.
+    size, promised
+        |r| of the last iteration, and at most what it is to be at the start that came of it.
+    """
+
+    laws: Sequence[Array]
+    images: Images
+    gram: Array
+    size: float
+    promised: float
+
+    def holds(self, laws: Sequence[Array]) -> bool:
+        """Whether no law has changed."""
+        return all(mine is theirs for mine, theirs in zip(self.laws, laws, strict=True))
+
+    def missed(self, size: float) -> bool:
+        """Whether an iteration with the same laws leaves more than was promised."""
+        return size > max(_KEPT * self.promised, self.size / _KEPT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +74,17 @@ class Acceleration:
         How many directions are kept, the newest ones; 0: no acceleration.
     relaxation, weights, neighbourhood
         As for :func:`~dmpcrl_ctrl.consensus.step`.
-    laws, known
-        Of the last iteration, and what they make of its directions; empty where that is not to be relied on.
-    size, promised
-        |r| of the last iteration, and what it is to be at the start that came of it while the laws stay.
+    known
+        Of the laws of the last iteration; None where nothing is to be relied on.
     suspect
-        Whether that start led astray: a message may have been lost.
+        Whether the last start led astray: a message may have been lost.
     """
 
     capacity: int
     relaxation: float
     weights: Array
     neighbourhood: Neighbourhood
-    laws: Sequence[Array] = ()
-    known: Images | None = None
-    size: float = np.inf
-    promised: float = np.inf
+    known: Known | None = None
     suspect: bool = False
 
     def after(self, sweep: Sweep, laws: Sequence[Array | None], size: float) -> tuple["Acceleration", ADMMState]:
@@ -72,95 +99,116 @@ class Acceleration:
         """
         now = [law for law in laws if law is not None]
         if not self.capacity or len(now) < len(laws):
-            return replace(self, laws=(), known=None), sweep.state
-        same = len(self.laws) == len(now) and all(a is b for a, b in zip(self.laws, now, strict=True))
-        before, newest = sweep.state.directions, self._newest(sweep)
-        missed = same and size > max(_KEPT * self.promised, self.size / _KEPT)
-        suspect = self.suspect or (missed and self._matters(size, sweep))
-        if suspect and before is not None:
+            return replace(self, known=None), sweep.state
+        known = self.known if self.known is not None and self.known.holds(now) else None
+        directions = sweep.state.directions
+        missed = known is not None and known.missed(size) and self._matters(size, sweep.state)
+        if directions is not None and (self.suspect or missed):
             # lost when directions were split, or when their images were made
-            whole = _joint(before, self._root)
-            before = split(self._root[:, None] * whole, self.weights, self.neighbourhood)
-        directions = before if newest is None else _joined(before, newest, self.capacity)
-        if directions is None:
-            return replace(self, laws=(), known=None), sweep.state
-        if self.known is None or suspect or not same:
-            found = self._images(now, directions, sweep.state.factor)
+            directions, known = self._split(self._joint(directions)), None
+        kept, newest = self._with_newest(directions, sweep)
+        if kept is not directions:
+            known = None
+        joined = kept if newest is None else _joined(kept, newest, self.capacity)
+        if joined is None:
+            return replace(self, known=None, suspect=False), sweep.state
+        factor = sweep.state.factor
+        if known is None:
+            found, gram = self._images(now, joined, factor), np.zeros((0, 0))
         elif newest is None:
-            found = self.known
+            found, gram = known.images, known.gram
         else:
-            found = _joined_images(self.known, self._images(now, newest, sweep.state.factor), self.capacity)
-        g, promised = self._mixture(found, sweep, size)
-        start = _ahead(sweep.state, found, g, self.neighbourhood)
-        after = replace(self, laws=now, known=found, size=size, promised=promised, suspect=False)
-        return after, replace(start, directions=directions)
+            found = _joined_images(known.images, self._images(now, newest, factor), self.capacity)
+            forgotten = known.gram.shape[0] + 1 - joined.y.shape[1]
+            gram = known.gram[forgotten:, forgotten:]
+        gram, right = self._products(found.residuals, sweep.residuals, gram)
+        g = _mixture(gram, right)
+        # what the first iteration shows is of a start whose copies need not fit each other: nothing follows from it
+        promised = np.inf if self.known is None else max(size**2 + float(right @ g), 0.0) ** 0.5
+        start = replace(_ahead(sweep.state, found, g, self.neighbourhood), directions=joined)
+        return replace(self, known=Known(now, found, gram, size, promised), suspect=False), start
 
     def doubted(self) -> "Acceleration":
-        """After a start that led astray."""
-        return replace(self, laws=(), known=None, suspect=True)
+        """After a start that led astray: the next one is not to rely on anything that was heard before."""
+        return replace(self, known=None, suspect=True)
 
-    @cached_property
-    def _root(self) -> Array:
-        """(H,): of W."""
-        return np.sqrt(self.weights[self.neighbourhood.entries])
+    def _joint(self, directions: Directions, factor: float = 1.0) -> Array:
+        """W^-1/2 (y + W S z) of states or directions, with W scaled by `factor`."""
+        root = np.sqrt(factor * self.weights[self.neighbourhood.entries])
+        return (root * directions.copies.T + directions.y.T / root).T
+
+    def _split(self, joint: Array) -> Directions:
+        """The directions of which :meth:`_joint` makes this."""
+        root = np.sqrt(self.weights[self.neighbourhood.entries])
+        return split(root[:, None] * joint, self.weights, self.neighbourhood)
 
     def _images(self, laws: Sequence[Array], directions: Directions, factor: float) -> Images:
         return images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
 
-    def _matters(self, size: float, sweep: Sweep) -> bool:
+    def _matters(self, size: float, state: ADMMState) -> bool:
         """Whether a residual is more than rounding."""
-        whole = _joint(Directions(*sweep.state.stacked), self._root)
-        return size > _ROUNDING * np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0])
+        whole = self._joint(Directions(*state.stacked), state.factor)
+        return size > _ROUNDING * float(np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0]))
 
-    def _newest(self, sweep: Sweep) -> Directions | None:
-        """The displacement of the last iteration, orthogonal to the known directions; None: nothing new in it.
+    def _with_newest(self, directions: Directions | None, sweep: Sweep) -> tuple[Directions | None, Directions | None]:
+        """The directions, and the last displacement orthogonal to them; None where there is nothing new in it.
 
         All this is of y + W S z, which may be anything. So a direction that is little but rounding is still one, while
         z and y have to fit each other: small displacements, each rounded by itself, would add up to ones that do not.
+        Where a sum was lost, directions are not orthonormal: they are given up, as no later one would be.
         """
-        known, root = sweep.state.directions, self._root
-        if known is not None and known.y.shape[1] >= len(root):
-            return None  # they span everything
-        now, before = (_joint(Directions(*state.stacked), root) for state in (sweep.state, sweep.start))
-        moved = now - before
-        sizes = self._total(lambda own: np.array([moved[own] @ moved[own], now[own] @ now[own]]))
-        size, whole = np.sqrt(sizes)
+        if directions is not None and directions.y.shape[1] >= len(self.neighbourhood.entries):
+            return directions, None  # they span everything
+        after, before = (self._joint(Directions(*state.stacked)) for state in (sweep.state, sweep.start))
+        moved = after - before
+        size, whole = np.sqrt(self._total(lambda own: np.array([moved[own] @ moved[own], after[own] @ after[own]])))
         if not size > max(_ROUNDING * whole, _TINY):
-            return None
-        left = float(size)
-        V = np.zeros((len(moved), 0)) if known is None else _joint(known, root)
-        for _ in range(2 if known is not None else 0):  # twice is enough
+            return directions, None
+        if directions is None:
+            return None, self._split(moved[:, None] / size)
+        V = self._joint(directions)
+        beside, _, left = self._beside(moved, V)
+        if left < _NEW * size:
+            return directions, None
+        beside, along, left = self._beside(beside, V)  # twice is enough
+        if not along <= _LEFT * size:
+            return None, self._split(moved[:, None] / size)
+        return directions, self._split(beside[:, None] / left) if left >= _NEW * size else None
 
-            def shares(own: slice, v: Array = moved) -> Array:
-                return np.append(v[own] @ V[own], v[own] @ v[own])
-
-            *products, square = self._total(shares)
-            g = np.array(products)
-            moved = moved - V @ g
-            left = float(np.sqrt(max(square - g @ g, 0.0)))
-            if left < _NEW * size:
-                return None
-        return split((root * moved / left)[:, None], self.weights, self.neighbourhood)
-
-    def _mixture(self, found: Images, sweep: Sweep, size: float) -> tuple[Array, float]:
-        """(K,): g for which |r + R g| is least, and how small that is; `size` is |r|."""
-        R, r = found.residuals, sweep.residuals
+    def _beside(self, moved: Array, V: Array) -> tuple[Array, float, float]:
+        """What a displacement has beside orthonormal directions; how much it has along them, and beside them."""
 
         def share(own: slice) -> Array:
-            return np.hstack([R[own].T @ R[own], (R[own].T @ r[own])[:, None]]).ravel()
+            return np.append(moved[own] @ V[own], moved[own] @ moved[own])
 
-        normal = self._total(share).reshape(R.shape[1], R.shape[1] + 1)
-        gram, right = normal[:, :-1], normal[:, -1]
-        lengths = np.sqrt(np.diag(gram))
-        unit = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0.0)
-        scaled = gram * np.outer(unit, unit)
-        scaled[np.diag_indices(len(unit))] += _NOISE * len(unit)
-        g = np.asarray(-unit * np.linalg.solve(scaled, unit * right))
-        return g, float(np.sqrt(max(size**2 + right @ g, 0.0)))
+        *products, square = self._total(share)
+        g = np.array(products)
+        along = float(g @ g)
+        return moved - V @ g, float(np.sqrt(along)), float(np.sqrt(max(square - along, 0.0)))
+
+    def _products(self, R: Array, r: Array, gram: Array) -> tuple[Array, Array]:
+        """R'R and R'r, where R'R is known of the first columns."""
+        old = len(gram)
+
+        def share(own: slice) -> Array:
+            return (R[own].T @ np.column_stack([R[own][:, old:], r[own]])).ravel()
+
+        summed = self._total(share).reshape(R.shape[1], -1)
+        fresh, right = summed[:, :-1], summed[:, -1]
+        return np.block([[gram, fresh[:old]], [fresh.T]]), right
 
     def _total(self, share: Callable[[slice], Array]) -> Array:
         """Sum of the agents' shares."""
         return self.neighbourhood.summed(share, Kind.PRODUCTS)
+
+
+def _mixture(gram: Array, right: Array) -> Array:
+    """(K,): g for which |r + R g| is least, from R'R and R'r."""
+    lengths = np.sqrt(np.diag(gram))
+    unit = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0.0)
+    scaled = gram * np.outer(unit, unit)
+    scaled[np.diag_indices(len(unit))] += _NOISE * len(unit)
+    return np.asarray(-unit * np.linalg.solve(scaled, unit * right))
 
 
 def _ahead(state: ADMMState, found: Images, g: Array, neighbourhood: Neighbourhood) -> ADMMState:
@@ -170,11 +218,6 @@ def _ahead(state: ADMMState, found: Images, g: Array, neighbourhood: Neighbourho
     return replace(
         state, z=state.z + found.z @ g, copies=neighbourhood.apart(forward[0]), y=neighbourhood.apart(forward[1])
     )
-
-
-def _joint(directions: Directions, root: Array) -> Array:
-    """The sum y + W S z of states or directions, in the norm of W^-1."""
-    return (root * directions.copies.T + directions.y.T / root).T
 
 
 def _joined(before: Directions | None, newest: Directions, capacity: int) -> Directions:

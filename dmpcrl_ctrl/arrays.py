@@ -57,7 +57,7 @@ def summed(entries: Entries, shape: tuple[int, int], small: bool) -> Matrix:
     values, rows, columns = entries
     if small:
         flat = np.bincount(rows * shape[1] + columns, weights=values, minlength=shape[0] * shape[1])
-        return flat.reshape(shape)
+        return flat.reshape(shape).astype(np.float64, copy=False)  # of no entries the counts are whole numbers
     matrix = sparse.csc_array(sparse.coo_array((values, (rows, columns)), shape=shape))
     matrix.eliminate_zeros()
     return matrix

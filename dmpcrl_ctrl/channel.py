@@ -27,7 +27,7 @@ class Kind(StrEnum):
     STATE = "state"  # the components of a measured state that couple, once an evaluation
     PROPOSAL = "proposal"  # W xt + y of a copy, to its owner (15b)
     AGREED = "agreed"  # z, from the owner to those who hold copies (15b)
-    RESPONSE = "response"  # how a proposal would follow if the agents went on in directions known to them
+    RESPONSE = "response"  # directions known to the agents, and how a proposal would follow if they went on in them
     AGREED_RESPONSE = "agreed response"  # how z would
     PLAN = "plan"  # coupling components of a planned trajectory, for the certificate
     PRICE = "price"  # what a copy costs its holder: A_ij'lambda_i and the like, for the certificate

@@ -123,7 +123,7 @@ class Admm(Section):
     tolerance: Annotated[float, Field(gt=0, lt=1)] | None = None
     penalty: Literal["auto"] | Positive = "auto"
     relaxation: Annotated[float, Field(ge=1, lt=2)] = 1.0
-    acceleration: Annotated[int, Field(ge=0, le=100)] | None = None
+    acceleration: Annotated[int, Field(ge=0, le=160)] | None = None
     warm_start: bool = True
 
 

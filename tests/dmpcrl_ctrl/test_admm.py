@@ -115,6 +115,26 @@ def test_one_lost_message_heals(memory: int) -> None:
     assert result.state.z == pytest.approx([2.0], abs=1e-12)
 
 
+def test_a_number_that_is_none_is_no_start() -> None:
+    class Spoilt:
+        """The first response arrives as NaN."""
+
+        spoilt = False
+
+        def carry(self, message: Message) -> np.ndarray:
+            if message.kind is not Kind.RESPONSE or self.spoilt:
+                return message.values
+            self.spoilt = True
+            return np.full_like(message.values, np.nan)
+
+    agents = [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 5.0))]
+    options, transport = ADMMOptions(iterations=60, acceleration=8, balance_at=()), Spoilt()
+    start = cold_state(ALL_SHARE_ONE, 1)
+    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, transport), start, options)
+    assert transport.spoilt
+    assert result.state.z == pytest.approx([27.0 / 8.0], abs=1e-10)
+
+
 def test_acceleration_asks_for_responses_and_sums_up_products() -> None:
     watched, agents = Watched(), [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 5.0))]
     options = ADMMOptions(iterations=6, acceleration=2, balance_at=())
@@ -175,7 +195,7 @@ def test_a_step_ahead_that_makes_things_worse_is_given_up() -> None:
         ({"penalty": -1.0}, 'penalty must be a positive number or "auto", got -1.0'),
         ({"penalty": "best"}, "penalty"),
         ({"penalty": float("nan")}, "penalty"),
-        ({"acceleration": -1}, "acceleration must be a whole number of at least 0, got -1"),
+        ({"acceleration": -1}, r"acceleration must be a whole number in \[0, 160\], got -1"),
         ({"acceleration": True}, "acceleration"),
         ({"relaxation": 2.0}, r"relaxation must lie in \[1, 2\), got 2.0"),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from dmpcrl_ctrl.admm import ADMMOptions
+from dmpcrl_ctrl.admm import MOST_DIRECTIONS, ADMMOptions
 from dmpcrl_ctrl.controllers import DistributedMPC, ScenarioMPC
 from dmpcrl_ctrl.validation.sections import (
     CONTROLLERS,
@@ -98,6 +98,12 @@ def test_one_price_for_all_violations() -> None:
     x, zero = np.full(6, 2.0), np.zeros(9)
     price = plant.stage_cost(x, np.zeros(3), zero).sum() - cheap.stage_cost(x, np.zeros(3), zero).sum()
     assert price == pytest.approx(5.0 * 6)
+
+
+def test_as_many_directions_may_be_asked_for_as_there_may_be() -> None:
+    assert Admm(acceleration=MOST_DIRECTIONS).acceleration == MOST_DIRECTIONS
+    with pytest.raises(ValidationError, match=f"less than or equal to {MOST_DIRECTIONS}"):
+        Admm(acceleration=MOST_DIRECTIONS + 1)
 
 
 def test_averaging_rounds_reach_the_controller() -> None:
