@@ -18,6 +18,8 @@ from dmpcrl_ctrl.validation.paper_runs import parameter_names
 
 Results = Mapping[str, Mapping[str, Array]]
 LEARNERS = ("distributed", "central")
+# lines whose values are within this factor are too close for a name between them
+_CLOSE = 1.3
 _COLOUR = dict(zip(LEARNERS, COLOURS, strict=False))
 _DOT = {"color": "black", "marker": "o", "markersize": 3.5, "linestyle": "none"}
 
@@ -131,13 +133,17 @@ def chain_costs(found: Results) -> Shown:
         }
     theirs = {max(k, 5): value for k, value in published.LEARNED_COST.items()}
     ax.loglog(*_points(theirs), **_DOT, label="published, one run")
-    for (name, tried), style in zip(
-        ((n, t) for n, t in found.items() if n.startswith("chain: ")), ("-", "--", "-.", ":") * 4, strict=False
-    ):
+    others = sorted(
+        ((n, t) for n, t in found.items() if n.startswith("chain: ")), key=lambda other: -other[1]["cost"].mean()
+    )
+    above = np.inf
+    for (name, tried), style in zip(others, ("-", "--", "-.", ":") * 4, strict=False):
         label, per_draw = name.removeprefix("chain: "), tried["cost"].mean(axis=1)
+        # the name of a line close below another stands below it
+        side, above = "top" if per_draw.mean() > above / _CLOSE else "bottom", per_draw.mean()
         ax.axhline(per_draw.mean(), color=QUIET, linestyle=style, linewidth=0.9)
         ax.annotate(label, (1.0, per_draw.mean()), xycoords=("axes fraction", "data"), fontsize=6.5, ha="right",
-                    va="bottom", color=QUIET)  # fmt: skip
+                    va=side, color=QUIET)  # fmt: skip
         numbers["others"][label] = {
             "mean": float(per_draw.mean()),
             "by draw of the samples": per_draw.tolist(),
@@ -145,6 +151,7 @@ def chain_costs(found: Results) -> Shown:
             "published": published.CHAIN_COST.get(label),
         }
     ax.set_xlabel("samples of training")
+    ax.set_xlim(right=2e5)  # room for the names of the lines
     _legend(ax)
     checks = _cost_checks(numbers)
     caption = (
