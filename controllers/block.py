@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
 from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -142,3 +143,11 @@ class BlockOptions:
         given = {name: getattr(block, name) for name in cls.__dataclass_fields__ if hasattr(block, name)}
         given.setdefault("name", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(block).__name__).lower())
         return cls(**{**given, "fields": tuple(given.get("fields", ()))})
+
+
+def checked_sample_time(value: float | Fraction) -> float | Fraction:
+    """A positive number of seconds; ModelError for anything else."""
+    number = isinstance(value, (int, float, Fraction)) and not isinstance(value, bool)
+    if not (number and 0.0 < value < float("inf")):
+        raise ModelError(f"sample_time must be a positive number of seconds, got {value!r}")
+    return value

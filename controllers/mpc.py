@@ -18,7 +18,7 @@ from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.certificate import AgreedCertificate, Certificate
 from dmpcrl_ctrl.consensus import ADMMState
-from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.controllers.block import Field, checked_sample_time
 from dmpcrl_ctrl.controllers.records import (
     certificate_fields,
     certificate_record,
@@ -97,11 +97,8 @@ class MPC:
         certify: bool = True,
         solver: str = "proxqp",
     ) -> None:
-        number = isinstance(sample_time, (int, float, Fraction)) and not isinstance(sample_time, bool)
-        if not (number and 0.0 < sample_time < np.inf):
-            raise ModelError(f"sample_time must be a positive number of seconds, got {sample_time!r}")
         self.problem = problem
-        self.sample_time = sample_time
+        self.sample_time = checked_sample_time(sample_time)
         self.signals = Signals.of_names(problem) if signals is None else signals
         self.name = name
         self.offset = offset

@@ -17,7 +17,7 @@ from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.condensed import Given
 from dmpcrl_ctrl.consensus import ADMMState
-from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.controllers.block import Field, checked_sample_time
 from dmpcrl_ctrl.controllers.records import admm_fields, admm_record
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.distributed import DistributedEvaluator
@@ -114,13 +114,10 @@ class ScenarioMPC:
         delay: float = 0.0,
         solver: str | None = None,
     ) -> None:
-        number = isinstance(sample_time, (int, float, Fraction)) and not isinstance(sample_time, bool)
-        if not (number and 0.0 < sample_time < np.inf):
-            raise ModelError(f"sample_time must be a positive number of seconds, got {sample_time!r}")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ModelError(f"seed must be a whole number of at least 0, got {seed!r}")
         self.scenarios = scenarios
-        self.sample_time = sample_time
+        self.sample_time = checked_sample_time(sample_time)
         self.signals = Signals.of_names(scenarios.problems[0]) if signals is None else signals
         self.redraw, self.seed = redraw, seed
         self.distributed = distributed

@@ -76,7 +76,7 @@ def test_the_published_scheme_is_far_from_that() -> None:
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 5))])
 @pytest.mark.parametrize("loop", [chain_loop, power_loop])
 def test_warm_along_a_closed_loop_twenty_iterations_do(loop: Callable[[int], Example], seed: int) -> None:
-    _warm(loop(seed))
+    assert earned(loop(seed)) >= 0.95
 
 
 @pytest.mark.parametrize("rounding", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 5))])
@@ -88,13 +88,15 @@ def test_so_they_do_where_every_state_is_rounded_otherwise(loop: Callable[[int],
     def rounded(data: AgentData) -> AgentData:
         return replace(data, state=data.state * (1.0 + 1e-14 * rng.standard_normal(data.state.shape)))
 
-    _warm(replace(example, data=tuple(tuple(rounded(own) for own in sample) for sample in example.data)))
+    other = replace(example, data=tuple(tuple(rounded(own) for own in sample) for sample in example.data))
+    assert earned(other) >= 0.95
 
 
-def _warm(example: Example) -> None:
-    for cases in (policy_cases(example), action_cases(example, 1)):
-        errors = warm_convergence(example.problem, cases, None, 20, kept=20)
-        assert np.mean(errors[:, -1] < 1e-5) >= 0.95
+def earned(example: Example) -> float:
+    """Share of the samples whose gradient is right to 1e-5 after 20 iterations, of V or of Q, whichever is less."""
+    both = policy_cases(example), action_cases(example, 1)
+    errors = [warm_convergence(example.problem, cases, None, 20, kept=20)[:, -1] for cases in both]
+    return min(float(np.mean(own < 1e-5)) for own in errors)
 
 
 def test_the_picture_of_the_schemes_can_be_drawn_anew(tmp_path: Path) -> None:
