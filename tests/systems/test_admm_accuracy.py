@@ -23,11 +23,12 @@ from dmpcrl_ctrl.validation.convergence import (
     chain_example,
     chain_loop,
     convergence,
+    gradient_error,
+    gradient_vectors,
     iterations_to,
     policy_cases,
     power_example,
     power_loop,
-    warm_convergence,
 )
 from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
 from dmpcrl_ctrl.value import Evaluation
@@ -46,24 +47,17 @@ SHARE = [12, pytest.param(40, marks=pytest.mark.long)]
 @pytest.mark.parametrize("count", SHARE)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_fifty_iterations_from_a_cold_start_earn_the_gradient(name: str, count: int) -> None:
+    """And thirty do in most of the states."""
     example = EXAMPLES[name](count, 0)
     for cases, share in ((policy_cases(example), 0.95), (action_cases(example, 1, SMALL.get(name, 0.05)), 0.90)):
         assert len(cases) >= 0.9 * count
         errors, residuals = convergence(example.problem, cases, None, 50)
         assert np.mean(errors[:, -1] < 1e-6) >= share
+        assert np.mean(errors[:, 29] < 1e-6) >= 0.85
         # none is silently wrong, after any number of iterations: the residual that a certificate shows flags it
         wrong = errors > 1e-6
         assert wrong.any()
         assert (residuals[wrong] > 1e-6).all()
-
-
-@pytest.mark.parametrize("count", SHARE)
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_thirty_iterations_do_in_most_of_the_states(name: str, count: int) -> None:
-    example = EXAMPLES[name](count, 0)
-    for cases in (policy_cases(example), action_cases(example, 1, SMALL.get(name, 0.05))):
-        errors, _ = convergence(example.problem, cases, None, 30)
-        assert np.mean(errors[:, -1] < 1e-6) >= 0.85
 
 
 def test_the_published_scheme_is_far_from_that() -> None:
@@ -94,9 +88,16 @@ def test_so_they_do_where_every_state_is_rounded_otherwise(loop: Callable[[int],
 
 def earned(example: Example) -> float:
     """Share of the samples whose gradient is right to 1e-5 after 20 iterations, of V or of Q, whichever is less."""
-    both = policy_cases(example), action_cases(example, 1)
-    errors = [warm_convergence(example.problem, cases, None, 20, kept=20)[:, -1] for cases in both]
-    return min(float(np.mean(own < 1e-5)) for own in errors)
+    shares = []
+    for cases in (policy_cases(example), action_cases(example, 1)):
+        evaluator, memory, errors = DistributedEvaluator(example.problem, ADMMOptions(iterations=20)), None, []
+        for case in cases:
+            found = evaluator.evaluate(case.data, case.action, memory)
+            assert found.status.ok
+            memory = evaluator.shifted(found.memory)
+            errors.append(gradient_error(gradient_vectors(found), case.gradient))
+        shares.append(float(np.mean(np.array(errors) < 1e-5)))
+    return min(shares)
 
 
 def test_the_picture_of_the_schemes_can_be_drawn_anew(tmp_path: Path) -> None:
