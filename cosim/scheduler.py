@@ -130,6 +130,7 @@ class Scheduler:
         blocks = tuple(block.start(sum(plant.agents for plant in self._plants)) for block in self._blocks)
         return LoopState(0, board, plants, blocks)
 
+    @np.errstate(over="ignore")  # a state that is no number any more is named
     def instant(self, state: LoopState) -> tuple[LoopState, Row | None]:
         """Steps (1) to (5) at the instant of `state`; the row is None where nothing is logged.
 
@@ -174,6 +175,7 @@ class Scheduler:
         """Tick of the next instant after `tick` that is logged."""
         return min([self.end, *(block.next_sample(tick) for block in self._blocks)])
 
+    @np.errstate(over="ignore")
     def advance(self, state: LoopState, until: int) -> LoopState:
         """Step (6): the plants to tick `until`, the next instant.
 

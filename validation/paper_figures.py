@@ -120,16 +120,23 @@ def chain_costs(found: Results) -> Shown:
     for name, tried in found.items():
         if name.startswith("chain-learned-"):
             by_learner.setdefault(name.split("-")[2], []).append((tried["samples"], tried["cost"].mean(axis=1)))
+    whole = {}
     for learner, runs in by_learner.items():
-        samples, costs = runs[0][0], np.array([cost for _, cost in runs])
-        at = np.maximum(samples, 5)  # a logarithmic axis has no zero
+        samples = max((marks for marks, _ in runs), key=len)
+        costs = np.full((len(runs), len(samples)), np.nan)
+        for row, (_, cost) in zip(costs, runs, strict=True):
+            row[: len(cost)] = cost  # of a training that diverged there are no later ones
+        ended = int(np.isfinite(costs[:, -1]).sum())
+        at, mean = np.maximum(samples, 5), np.nanmean(costs, axis=0)  # a logarithmic axis has no zero
         if len(costs) > 1:
-            ax.fill_between(at, costs.min(axis=0), costs.max(axis=0), color=_COLOUR[learner], alpha=0.2, linewidth=0)
-        label = f"learned, {learner}" + (f", {len(costs)} seeds" if len(costs) > 1 else "")
-        ax.loglog(at, costs.mean(axis=0), color=_COLOUR[learner], marker=".", label=label)
+            band = np.nanmin(costs, axis=0), np.nanmax(costs, axis=0)
+            ax.fill_between(at, *band, color=_COLOUR[learner], alpha=0.2, linewidth=0)
+            whole[f"all {len(costs)} {learner} trainings end: none diverges"] = ended == len(costs)
+        label = f"learned, {learner}" + (f", {ended} of {len(costs)} seeds" if len(costs) > 1 else "")
+        ax.loglog(at, mean, color=_COLOUR[learner], marker=".", label=label)
         numbers["learned"][learner] = {
-            int(k): {"mean": float(m), "by training seed": c.tolist()}
-            for k, m, c in zip(samples, costs.mean(axis=0), costs.T, strict=True)
+            int(k): {"mean": float(m), "by training seed": [float(v) if np.isfinite(v) else None for v in c]}
+            for k, m, c in zip(samples, mean, costs.T, strict=True)
         }
     theirs = {max(k, 5): value for k, value in published.LEARNED_COST.items()}
     ax.loglog(*_points(theirs), **_DOT, label="published, one run")
@@ -153,7 +160,7 @@ def chain_costs(found: Results) -> Shown:
     ax.set_xlabel("samples of training")
     ax.set_xlim(right=2e5)  # room for the names of the lines
     _legend(ax)
-    checks = _cost_checks(numbers)
+    checks = _cost_checks(numbers) | whole
     caption = (
         "Every controller meets the same noise; dots: published, single runs on noise of their own. "
         "Grey: what does not learn; the clairvoyant knows the noise of the whole episode."

@@ -20,7 +20,7 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers import Block, DistributedMPC, LearningMPC
 from dmpcrl_ctrl.controllers.learning import LearningState, Theta
 from dmpcrl_ctrl.cosim.scheduler import Row
-from dmpcrl_ctrl.errors import CampaignError, LogError
+from dmpcrl_ctrl.errors import CampaignError, LogError, SimulationError
 from dmpcrl_ctrl.plants import Plant
 from dmpcrl_ctrl.plants.chain import chain_model
 from dmpcrl_ctrl.problem import MPCProblem
@@ -184,13 +184,17 @@ class _Curve:
         if not self.arrays["input"].shape[1]:
             shape = len(self.arrays["state"]), len(row.input)
             self.arrays["input"] = np.full(shape, np.nan, dtype=np.float32)
-        self.arrays["state"][sample], self.arrays["input"][sample] = row.state, row.input
+        with np.errstate(over="ignore"):  # of a state that runs away
+            self.arrays["state"][sample], self.arrays["input"][sample] = row.state, row.input
         if (sample + 1) % self.every == 0:
             self.arrays["theta"][(sample + 1) // self.every] = _vector(state.theta)
 
 
 def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
-    """One training: curves, and the parameters at the samples at which the paper shows the policy."""
+    """One training: curves, and the parameters at the samples at which the paper shows the policy.
+
+    Of one whose state runs away until it is no number: what there was at the last checkpoint.
+    """
     chain = work.example == "chain"
     extent = work.extent
     samples = extent.chain_samples if learner == "central" else extent.agents_samples
@@ -211,9 +215,9 @@ def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
             kept[sample + 1] = _vector(state.theta)
 
     checkpoint, beside = folder / f"{work.name}.checkpoint.json", _file(f"{work.name}.so-far", folder)
-    snapshot = None
+    latest: list[Snapshot] = []
     if checkpoint.exists() and beside.exists():
-        snapshot = load_snapshot(checkpoint, learning, work.fingerprint)
+        latest.append(load_snapshot(checkpoint, learning, work.fingerprint))
         so_far = results(f"{work.name}.so-far", folder)
         kept |= {int(name.partition("/")[2]): value for name, value in so_far.items() if name.startswith("at/")}
         curve.arrays |= {name: so_far[name] for name in curve.arrays}
@@ -221,19 +225,25 @@ def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
     def save(snapshot: Snapshot) -> None:
         _write(beside, curve.arrays | {f"at/{k}": value for k, value in kept.items()})
         save_snapshot(checkpoint, snapshot, work.fingerprint)
+        latest.append(snapshot)
 
-    found = train(
-        plant,
-        learning,
-        steps=steps,
-        episodes=episodes,
-        seed=work.seed,
-        start=snapshot,
-        checkpoint=save,
-        checkpoint_every=_CHECKPOINT_EVERY,
-        observe=observe,
-    )
-    kept[steps * episodes] = _vector(found.theta)
+    try:
+        found = train(
+            plant,
+            learning,
+            steps=steps,
+            episodes=episodes,
+            seed=work.seed,
+            start=latest[-1] if latest else None,
+            checkpoint=save,
+            checkpoint_every=_CHECKPOINT_EVERY,
+            observe=observe,
+        )
+        kept[steps * episodes] = _vector(found.theta)
+    except SimulationError:
+        if not latest:
+            raise
+        found = latest[-1].training
     low, high = plant.task.state_limits.T
     return {
         "cost": found.cost,
@@ -253,7 +263,9 @@ def _tried(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
     trained = results(f"{work.example}-{learner}-{work.seed}", folder)
     marks = sorted(int(name.partition("/")[2]) for name in trained if name.startswith("at/"))
     if work.example == "power":
-        marks = marks[-1:]
+        marks = [k for k in marks if k == trained["cost"].size]
+        if not marks:
+            raise CampaignError(f"the training of the {learner} learner did not end: its state ran away")
     tried = [_episodes(work, learning.controller(theta_of(learning, trained[f"at/{k}"]))) for k in marks]
     return {"samples": np.array(marks)} | _stacked(tried)
 

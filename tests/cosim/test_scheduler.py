@@ -292,9 +292,11 @@ def test_a_preview_beyond_recorded_data_repeats_the_last_that_is_known(make_plan
         rows_of(plant, make_block("d", "u", lambda k, y: [0.0]), 6)
 
 
-def test_a_diverging_plant_is_named_with_state_and_time(make_plant: Make, make_block: Make) -> None:
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_diverging_plant_is_named_with_state_and_time(make_plant: Make, make_block: Make, weight: float) -> None:
+    """Once, and without a warning at each sample before it: its cost is no number earlier than its state."""
     with pytest.raises(SimulationError, match=r"^t = 2 s: plant: state 'x0'.* is inf at t = 3 s"):
-        rows_of(make_plant(250.0, 1.0, initial_state=[1.0], Q=[0.0]), make_block("x0", "u0", lambda k, y: [0.0]), 5)
+        rows_of(make_plant(250.0, 1.0, initial_state=[1.0], Q=[weight]), make_block("x0", "u0", lambda k, y: [0.0]), 5)
 
 
 def test_an_unknown_initial_input_is_named(make_plant: Make, make_block: Make) -> None:

@@ -73,6 +73,18 @@ def test_costs_stand_beside_the_published_ones() -> None:
     assert sorted(shown.checks.values()) == [False, False, True, True]
 
 
+def test_a_training_that_diverged_is_counted_and_not_averaged() -> None:
+    whole = {"samples": np.array([0, 1000, 20000]), "cost": np.array([[300.0], [20.0], [11.0]])}
+    cut = {"samples": np.array([0, 1000]), "cost": np.array([[300.0], [10.0]])}
+    shown = FIGURES["fig5"]({"chain-learned-central-0": cut, "chain-learned-central-1": whole})
+    ours = shown.numbers["learned"]["central"]
+    assert (ours[1000]["mean"], ours[20000]) == (15.0, {"mean": 11.0, "by training seed": [None, 11.0]})
+    assert shown.checks["all 2 central trainings end: none diverges"] is False
+    assert "1 of 2 seeds" in shown.picture.svg
+    good = FIGURES["fig5"]({"chain-learned-central-0": whole, "chain-learned-central-1": whole})
+    assert all(good.checks.values())
+
+
 @pytest.mark.parametrize("better", [True, False])
 def test_checks_of_the_power_network_follow_the_arrays(better: bool) -> None:
     episodes, level = 20, np.repeat([2.0, 1.0] if better else [1.0, 2.0], 10)[:, None]

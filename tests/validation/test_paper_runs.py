@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dmpcrl_ctrl.controllers.learning import LearningState
 from dmpcrl_ctrl.cosim import simulate
-from dmpcrl_ctrl.errors import CampaignError, LogError
+from dmpcrl_ctrl.cosim.scheduler import Row
+from dmpcrl_ctrl.errors import CampaignError, LogError, SimulationError
 from dmpcrl_ctrl.validation import paper_runs
 from dmpcrl_ctrl.validation.paper import chain_mpc, chain_plant, power_plant
 from dmpcrl_ctrl.validation.paper_runs import Extent, Work, done, parameter_names, results, run_work
-from dmpcrl_ctrl.validation.training import Snapshot
+from dmpcrl_ctrl.validation.training import Observer, Snapshot, Training
 
 SMALL = Extent(
     chain_samples=12,
@@ -72,6 +75,33 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, monkey
     assert set(mine) == set(theirs)
     for name, values in mine.items():
         assert np.array_equal(values, theirs[name], equal_nan=True), name
+
+
+def test_of_a_training_that_runs_away_the_last_checkpoint_is_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = paper_runs.train
+
+    def train(*loop: Any, observe: Observer, **options: Any) -> Training:
+        def watched(sample: int, row: Row, state: LearningState) -> None:
+            observe(sample, row, state)
+            if sample == 8:
+                raise SimulationError("t = 9 s: chain: state 'x1_2' of agent_2 is inf")
+
+        return real(*loop, observe=watched, **options)
+
+    monkeypatch.setattr(paper_runs, "train", train)
+    with pytest.raises(SimulationError, match="x1_2"):
+        run_work(TRAIN, tmp_path)  # there is no checkpoint yet
+    monkeypatch.setattr(paper_runs, "_CHECKPOINT_EVERY", 5)
+    run_work(TRAIN, tmp_path)
+    found = results(TRAIN.name, tmp_path)
+    assert np.isfinite(found["cost"]).sum() == 5
+    assert {name for name in found if name.startswith("at/")} == {"at/0"}
+    power = replace(TRAIN, name="tried", example="power", controller="try central")
+    (tmp_path / f"{TRAIN.name}.npz").rename(tmp_path / "power-central-0.npz")
+    with pytest.raises(CampaignError, match="its state ran away"):
+        run_work(power, tmp_path)
 
 
 def test_a_policy_is_tried_out_on_the_noise_that_all_controllers_meet(tmp_path: Path) -> None:
