@@ -261,7 +261,7 @@ def _tables(numbers: dict[str, Any]) -> list[Table]:
         rows = [
             (
                 f"learned ({learner}), {samples:,} samples",
-                f"{entry['mean']:.2f}",
+                _number(entry["median"]),
                 _number(published.LEARNED_COST[samples]),
             )
             for learner in LEARNERS
