@@ -41,7 +41,7 @@ EXAMPLES: dict[str, Callable[[int, int], Example]] = {
 }
 # Beyond this the terminal equality of the benchmark cannot be met after most of the actions.
 SMALL = {"power network, horizon 15": 0.005}
-SHARE = [12, pytest.param(40, marks=pytest.mark.long)]
+SHARE = [4, pytest.param(40, marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("count", SHARE)
