@@ -26,7 +26,7 @@ from dmpcrl_ctrl.consensus import ADMMState, Directions, Images, Sweep, images, 
 _NOISE = 1e-13
 # what a displacement has to have beside the known directions, and beside the state, to be worth keeping
 _NEW, _ROUNDING = 1e-3, 1e-12
-_TINY = 1e-150
+_TINY, _EPS = 1e-150, np.finfo(float).eps
 # of a displacement, what may be left of it along orthonormal directions after it was taken out
 _LEFT = 1e-6
 # what is promised is kept if the residual is within ten times of it, or has fallen tenfold
@@ -100,9 +100,11 @@ class Acceleration:
         now = [law for law in laws if law is not None]
         if not self.capacity or len(now) < len(laws):
             return replace(self, known=None), sweep.state
+        if not self._matters(size, sweep.state, _EPS):
+            return replace(self, suspect=False), sweep.state  # there is nowhere to go
         known = self.known if self.known is not None and self.known.holds(now) else None
         directions = sweep.state.directions
-        missed = known is not None and known.missed(size) and self._matters(size, sweep.state)
+        missed = known is not None and known.missed(size) and self._matters(size, sweep.state, _ROUNDING)
         if directions is not None and (self.suspect or missed):
             # lost when directions were split, or when their images were made
             directions, known = self._split(self._joint(directions)), None
@@ -145,10 +147,10 @@ class Acceleration:
     def _images(self, laws: Sequence[Array], directions: Directions, factor: float) -> Images:
         return images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
 
-    def _matters(self, size: float, state: ADMMState) -> bool:
-        """Whether a residual is more than rounding."""
+    def _matters(self, size: float, state: ADMMState, part: float) -> bool:
+        """Whether a residual is more than this part of the state."""
         whole = self._joint(Directions(*state.stacked), state.factor)
-        return size > _ROUNDING * float(np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0]))
+        return size > part * float(np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0]))
 
     def _with_newest(self, directions: Directions | None, sweep: Sweep) -> tuple[Directions | None, Directions | None]:
         """The directions, and the last displacement orthogonal to them; None where there is nothing new in it.

@@ -175,15 +175,16 @@ def test_a_step_ahead_that_makes_things_worse_is_given_up() -> None:
         def law(self, factor: float) -> np.ndarray:
             return np.array([[1.0 / (self.h + (1e3 if self.steep else 0.0) + factor * self.w)]])
 
-    agents = [Kinked(2.5, 9.0), Kinked(8.0, 6.0), Scalar(1.5, -10.0)]
+    agents = [Kinked(6.1, -9.0), Kinked(4.2, 7.0), Scalar(7.4, -9.0)]
     options = ADMMOptions(acceleration=5, balance_at=())
     found = sweeps(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
     taken = list(islice(found, 120))
     sizes = [float(np.linalg.norm(sweep.residuals)) for sweep in taken]
-    assert any(after is before for before, after in pairwise(taken[:10]))
+    again = [after is before for before, after in pairwise(taken)]
+    assert sum(again[k] for k in range(10) if sizes[k] > 1.0) == 2
     assert all(after <= before + 1e-14 for before, after in pairwise(sizes))
-    # stationary: 2.5 (x - 9) + 8 (x - 6) + 2000 (x - 1) + 1.5 (x + 10) = 0
-    assert taken[-1].state.z == pytest.approx([2055.5 / 2012.0], rel=1e-9)
+    # stationary: 6.1 (x + 9) + 4.2 (x - 7) + 7.4 (x + 9) = 0, on the soft side of both kinks
+    assert taken[-1].state.z == pytest.approx([-92.1 / 17.7], rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +204,13 @@ def test_a_step_ahead_that_makes_things_worse_is_given_up() -> None:
 def test_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         ADMMOptions(**options)
+
+
+def test_nobody_is_asked_for_directions_where_nothing_is_left_to_go() -> None:
+    def asked(iterations: int) -> int:
+        watched, agents = Watched(), [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 5.0))]
+        options = ADMMOptions(iterations=iterations, acceleration=8, balance_at=())
+        iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1), options)
+        return sum(message.kind is Kind.RESPONSE for message in watched.messages)
+
+    assert 0 < asked(20) == asked(60)
