@@ -100,11 +100,12 @@ class Acceleration:
         now = [law for law in laws if law is not None]
         if not self.capacity or len(now) < len(laws):
             return replace(self, known=None), sweep.state
-        if not self._matters(size, sweep.state, _EPS):
+        whole = self._size(sweep.state)
+        if not size > _EPS * whole:
             return replace(self, suspect=False), sweep.state  # there is nowhere to go
         known = self.known if self.known is not None and self.known.holds(now) else None
         directions = sweep.state.directions
-        missed = known is not None and known.missed(size) and self._matters(size, sweep.state, _ROUNDING)
+        missed = known is not None and known.missed(size) and size > _ROUNDING * whole
         if directions is not None and (self.suspect or missed):
             # lost when directions were split, or when their images were made
             directions, known = self._split(self._joint(directions)), None
@@ -147,10 +148,10 @@ class Acceleration:
     def _images(self, laws: Sequence[Array], directions: Directions, factor: float) -> Images:
         return images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
 
-    def _matters(self, size: float, state: ADMMState, part: float) -> bool:
-        """Whether a residual is more than this part of the state."""
+    def _size(self, state: ADMMState) -> float:
+        """Of a state, in the norm of the residuals."""
         whole = self._joint(Directions(*state.stacked), state.factor)
-        return size > part * float(np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0]))
+        return float(np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0]))
 
     def _with_newest(self, directions: Directions | None, sweep: Sweep) -> tuple[Directions | None, Directions | None]:
         """The directions, and the last displacement orthogonal to them; None where there is nothing new in it.
