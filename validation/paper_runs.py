@@ -6,7 +6,7 @@ there. A training also leaves a checkpoint, so that one that was interrupted goe
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -169,15 +169,16 @@ def plant_of(example: Example, variant: str, evaluation: bool = False) -> Plant:
 
 
 class _Curve:
-    """What a training shows, sample by sample."""
+    """What a training shows sample by sample, and the parameters that it had at some of them."""
 
-    def __init__(self, samples: int, every: int, states: int, parameters: int) -> None:
-        self.every = every
+    def __init__(self, samples: int, every: int, states: int, start: Array, shown: Collection[int]) -> None:
+        self.every, self.shown, self.marks = every, shown, {0: start}
         self.arrays = {
             "state": np.full((samples, states), np.nan, dtype=np.float32),
             "input": np.full((samples, 0), np.nan, dtype=np.float32),
-            "theta": np.full((samples // every + 1, parameters), np.nan),
+            "theta": np.full((samples // every + 1, len(start)), np.nan),
         }
+        self.arrays["theta"][0] = start
 
     def __call__(self, sample: int, row: Row, state: LearningState) -> None:
         """Take note of a sample."""
@@ -188,6 +189,23 @@ class _Curve:
             self.arrays["state"][sample], self.arrays["input"][sample] = row.state, row.input
         if (sample + 1) % self.every == 0:
             self.arrays["theta"][(sample + 1) // self.every] = _vector(state.theta)
+        if sample + 1 in self.shown:
+            self.marks[sample + 1] = _vector(state.theta)
+
+    def results(self) -> dict[str, Array]:
+        """All of it, as it is written."""
+        return self.arrays | {f"at/{k}": value for k, value in self.marks.items()}
+
+    def restore(self, written: Mapping[str, Array]) -> None:
+        """Go on from what was written."""
+        self.arrays |= {name: written[name] for name in self.arrays}
+        self.marks |= _marks(written)
+
+
+def _marks(trained: Mapping[str, Array]) -> dict[int, Array]:
+    """Samples of training -> the parameters then, in order."""
+    kept = {int(name.removeprefix("at/")): value for name, value in trained.items() if name.startswith("at/")}
+    return dict(sorted(kept.items()))
 
 
 def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
@@ -195,37 +213,24 @@ def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
 
     Of one whose state runs away until it is no number: what there was at the last checkpoint.
     """
-    chain = work.example == "chain"
-    extent = work.extent
+    chain, extent = work.example == "chain", work.extent
     samples = extent.chain_samples if learner == "central" else extent.agents_samples
     steps, episodes = (samples, 1) if chain else (extent.episode, extent.power_episodes)
-    learning, plant = (
-        learning_of(work.example, work.variant, central=learner == "central"),
-        plant_of(work.example, work.variant),
-    )
+    learning = learning_of(work.example, work.variant, central=learner == "central")
+    plant = plant_of(work.example, work.variant)
     shown = [k for k in LEARNED_COST if k <= steps] if chain else []
     start = _vector(learning.theta)
-    curve = _Curve(steps * episodes, THETA_EVERY[work.example], len(plant.state_names), len(start))
-    curve.arrays["theta"][0] = start
-    kept = {0: start}
-
-    def observe(sample: int, row: Row, state: LearningState) -> None:
-        curve(sample, row, state)
-        if sample + 1 in shown:
-            kept[sample + 1] = _vector(state.theta)
-
-    checkpoint, beside = folder / f"{work.name}.checkpoint.json", _file(f"{work.name}.so-far", folder)
+    curve = _Curve(steps * episodes, THETA_EVERY[work.example], len(plant.state_names), start, shown)
+    checkpoint, beside = folder / f"{work.name}.checkpoint.json", f"{work.name}.so-far"
     latest: list[Snapshot] = []
-    if checkpoint.exists() and beside.exists():
-        latest.append(load_snapshot(checkpoint, learning, work.fingerprint))
-        so_far = results(f"{work.name}.so-far", folder)
-        kept |= {int(name.partition("/")[2]): value for name, value in so_far.items() if name.startswith("at/")}
-        curve.arrays |= {name: so_far[name] for name in curve.arrays}
+    if checkpoint.exists() and _file(beside, folder).exists():
+        latest = [load_snapshot(checkpoint, learning, work.fingerprint)]
+        curve.restore(results(beside, folder))
 
     def save(snapshot: Snapshot) -> None:
-        _write(beside, curve.arrays | {f"at/{k}": value for k, value in kept.items()})
+        _write(_file(beside, folder), curve.results())
         save_snapshot(checkpoint, snapshot, work.fingerprint)
-        latest.append(snapshot)
+        latest[:] = [snapshot]
 
     try:
         found = train(
@@ -234,16 +239,16 @@ def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
             steps=steps,
             episodes=episodes,
             seed=work.seed,
-            start=latest[-1] if latest else None,
+            start=latest[0] if latest else None,
             checkpoint=save,
             checkpoint_every=_CHECKPOINT_EVERY,
-            observe=observe,
+            observe=curve,
         )
-        kept[steps * episodes] = _vector(found.theta)
+        curve.marks[steps * episodes] = _vector(found.theta)
     except SimulationError:
         if not latest:
             raise
-        found = latest[-1].training
+        found = latest[0].training
     low, high = plant.task.state_limits.T
     return {
         "cost": found.cost,
@@ -251,8 +256,7 @@ def _trained(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
         "violations": found.violations,
         "counts": np.array([found.state.updates, found.state.transitions, found.state.skipped]),
         "limits": np.vstack([low, high]),
-        **curve.arrays,
-        **{f"at/{k}": value for k, value in kept.items()},
+        **curve.results(),
     }
 
 
@@ -261,26 +265,29 @@ def _tried(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
     central = learner == "central" or work.example == "chain"  # one problem; the central solver is quicker
     learning = learning_of(work.example, work.variant, central=central)
     trained = results(f"{work.example}-{learner}-{work.seed}", folder)
-    marks = sorted(int(name.partition("/")[2]) for name in trained if name.startswith("at/"))
-    if work.example == "power":
-        marks = [k for k in marks if k == trained["cost"].size]
-        if not marks:
-            raise CampaignError(f"the training of the {learner} learner did not end: its state ran away")
-    tried = [_episodes(work, learning.controller(theta_of(learning, trained[f"at/{k}"]))) for k in marks]
-    return {"samples": np.array(marks)} | _stacked(tried)
+    marks = _marks(trained) if work.example == "chain" else _end(trained, learner)
+    tried = [_episodes(work, learning.controller(theta_of(learning, theta))) for theta in marks.values()]
+    return {"samples": np.array(list(marks))} | _stacked(tried)
 
 
 def _deployed(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
     """The learned policy under few iterations of ADMM."""
-    trained = results(f"{work.example}-{learner}-{work.seed}", folder)
-    last = max(int(name.partition("/")[2]) for name in trained if name.startswith("at/"))
+    (theta,) = _end(results(f"{work.example}-{learner}-{work.seed}", folder), learner).values()
     learning = learning_of(work.example, work.variant, central=False)
-    policy, tried = learning.controller(theta_of(learning, trained[f"at/{last}"])), []
+    policy, tried = learning.controller(theta_of(learning, theta)), []
     for iterations in DEPLOYED:
         admm = ADMMOptions(iterations=iterations)
         block = DistributedMPC(policy.problem, policy.sample_time, policy.signals, admm=admm, certify=False)
         tried.append(_episodes(work, block, share=0.2 if work.example == "power" else 1.0))
     return {"iterations": np.array(DEPLOYED)} | _stacked(tried)
+
+
+def _end(trained: Mapping[str, Array], learner: str) -> dict[int, Array]:
+    """The last of the marks; of a training that was cut off there is none."""
+    samples, marks = trained["cost"].size, _marks(trained)
+    if samples not in marks:
+        raise CampaignError(f"the training of the {learner} learner did not end: its state ran away")
+    return {samples: marks[samples]}
 
 
 def _baseline(work: Work, folder: Path, rest: str) -> Mapping[str, Array]:
