@@ -1,7 +1,6 @@
 """What the strategies promise: connected networks, problems that have a solution, programs whose solution is known."""
 
 from collections.abc import Callable
-from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -11,6 +10,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from dmpcrl_ctrl.arrays import dense
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.model import LocalModel
@@ -105,10 +105,6 @@ def test_directed_and_mutual_couplings_and_loops_occur() -> None:
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_feature_occurs(feature: str) -> None:
     assert occurs(lambda b: feature in b.features)
-
-
-def dense(matrix: Any) -> np.ndarray:
-    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
 
 
 @given(solved_qps())
