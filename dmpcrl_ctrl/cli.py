@@ -167,7 +167,7 @@ def reproduce(
 ) -> None:
     """Reproduce the paper's figures, with the published numbers in them; goes on where it was interrupted."""
     with _one_line_errors(BAD_INPUT):
-        from dmpcrl_ctrl.validation.paper_runs import Extent
+        from dmpcrl_ctrl.validation.paper_work import Extent
         from dmpcrl_ctrl.validation.reproduce import ReproduceOrder
         from dmpcrl_ctrl.validation.reproduce import reproduce as reproduced
 

@@ -14,7 +14,7 @@ from dmpcrl_ctrl.cosim.plot import COLOURS, LIMIT, QUIET
 from dmpcrl_ctrl.validation import published
 from dmpcrl_ctrl.validation.drawing import Axes, Picture, panel_row, to_picture
 from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
-from dmpcrl_ctrl.validation.paper_runs import parameter_names
+from dmpcrl_ctrl.validation.paper_work import parameter_names
 
 Results = Mapping[str, Mapping[str, Array]]
 LEARNERS = ("distributed", "central")

@@ -16,7 +16,8 @@ from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.errors import CampaignError, ExperimentError, LogError
 from dmpcrl_ctrl.validation import published
 from dmpcrl_ctrl.validation.paper_figures import FIGURES, LEARNERS, Results, Shown, deployment
-from dmpcrl_ctrl.validation.paper_runs import Example, Extent, Work, done, results, run_work
+from dmpcrl_ctrl.validation.paper_runs import run_work
+from dmpcrl_ctrl.validation.paper_work import Example, Extent, Work, done, results
 from dmpcrl_ctrl.validation.report import page
 from dmpcrl_ctrl.validation.runner import write_whole
 from dmpcrl_ctrl.validation.section import nearest

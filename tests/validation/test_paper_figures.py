@@ -5,7 +5,7 @@ import pytest
 
 from dmpcrl_ctrl.validation import paper_figures, published
 from dmpcrl_ctrl.validation.paper_figures import FIGURES, deployment
-from dmpcrl_ctrl.validation.paper_runs import parameter_names
+from dmpcrl_ctrl.validation.paper_work import parameter_names
 
 Array = np.ndarray
 COUNT = len(parameter_names("chain"))

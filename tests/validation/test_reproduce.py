@@ -9,7 +9,7 @@ import pytest
 
 from dmpcrl_ctrl.errors import CampaignError, ExperimentError
 from dmpcrl_ctrl.validation import reproduce as module
-from dmpcrl_ctrl.validation.paper_runs import Extent, Work
+from dmpcrl_ctrl.validation.paper_work import Extent, Work
 from dmpcrl_ctrl.validation.reproduce import ReproduceOrder, reproduce
 
 TINY = Extent(
