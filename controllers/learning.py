@@ -18,8 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.controllers.learning_block import LearningBlock, Theta, again, same_action
-from dmpcrl_ctrl.controllers.mpc import MPC, MPCState
+from dmpcrl_ctrl.controllers.learning_block import LearnerState, LearningBlock, Theta, again, same_action
+from dmpcrl_ctrl.controllers.mpc import MPC
 from dmpcrl_ctrl.controllers.records import data_record
 from dmpcrl_ctrl.errors import LearningError
 from dmpcrl_ctrl.exploration import Exploration, explored
@@ -55,31 +55,19 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class LearningState:
+class LearningState(LearnerState):
     """What a learning block carries from sample to sample.
 
     Attributes
     ----------
-    mpc
-        Of the block that is learned; its evaluator belongs to `theta`.
-    theta
-        Parameters, one mapping an agent.
     deltas, gradients
         (K,) and (K, p_i) an agent: its belief of the remembered temporal differences, and grad_i Q of each at its time.
-    seed, updates, transitions, skipped
-        Of the random numbers; updates so far; transitions learned from, and those not trusted.
     last
         The evaluation before this one.
     """
 
-    mpc: MPCState
-    theta: tuple[Theta, ...]
-    deltas: tuple[Array, ...]
-    gradients: tuple[Array, ...]
-    seed: int
-    updates: int = 0
-    transitions: int = 0
-    skipped: int = 0
+    deltas: tuple[Array, ...] = ()
+    gradients: tuple[Array, ...] = ()
     last: Asked | None = None
 
 
@@ -147,11 +135,7 @@ class LearningMPC(LearningBlock):
         """A state with workspaces of its own; what agents draw at random comes from the seed and the sample."""
         gradients = tuple(np.zeros((0, flat(own).size)) for own in self.theta)
         deltas = tuple(np.zeros(0) for _ in self.theta)
-        return LearningState(self._workspaces(seed, self.theta), self.theta, deltas, gradients, seed)
-
-    def resumed(self, state: LearningState) -> LearningState:
-        """Another run's state with workspaces of its own, and nothing to look back on: the plant starts anew."""
-        return replace(state, mpc=self._workspaces(state.seed, state.theta), last=None)
+        return LearningState(self._workspaces(seed, self.theta), self.theta, seed, deltas=deltas, gradients=gradients)
 
     def step(
         self, state: LearningState, tick: int, measurement: Array, applied: Array, cost: Array

@@ -1,8 +1,9 @@
 """What blocks that learn around an MPC have in common: its signals, parameters and their sets, what is trusted."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,7 +26,35 @@ Theta = Mapping[str, Array]
 _ROUNDING = 1e-8
 
 
-class LearningBlock:
+@dataclass(frozen=True, eq=False)
+class LearnerState:
+    """What every block that learns carries from sample to sample.
+
+    Attributes
+    ----------
+    mpc
+        Of the block that is learned; its evaluator belongs to `theta`.
+    theta
+        Parameters, one mapping an agent.
+    seed, updates, transitions, skipped
+        Of the random numbers; updates so far; transitions learned from, and those not trusted.
+    last
+        What the next sample looks back on; None at a start.
+    """
+
+    mpc: MPCState
+    theta: tuple[Theta, ...]
+    seed: int
+    updates: int = 0
+    transitions: int = 0
+    skipped: int = 0
+    last: Any = None
+
+
+State = TypeVar("State", bound=LearnerState)
+
+
+class LearningBlock(ABC):
     """A block that keeps the signals and options of the MPC it learns; use :class:`LearningMPC` or the like.
 
     Parameters
@@ -88,6 +117,20 @@ class LearningBlock:
         self.sample_time, self.offset, self.preview = mpc.sample_time, mpc.offset, mpc.preview
         self.inputs, self.outputs = mpc.inputs, mpc.outputs
         self.models_at(self.theta)
+
+    @abstractmethod
+    def init(self, seed: int) -> LearnerState:
+        """A state with workspaces of its own; what agents draw at random comes from the seed and the sample."""
+
+    @abstractmethod
+    def step(
+        self, state: Any, tick: int, measurement: Array, applied: Array, cost: Array
+    ) -> tuple[Any, Array, dict[str, Any]]:
+        """One sample: state, measurement, what was applied and what it cost -> state, output, record."""
+
+    def resumed(self, state: State) -> State:
+        """Another run's state with workspaces of its own, and nothing to look back on: the plant starts anew."""
+        return replace(state, mpc=self._workspaces(state.seed, state.theta), last=None)
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.controllers.learning_block import LearningBlock, Theta, again, same_action
-from dmpcrl_ctrl.controllers.mpc import MPC, MPCState
+from dmpcrl_ctrl.controllers.learning_block import LearnerState, LearningBlock, Theta, again, same_action
+from dmpcrl_ctrl.controllers.mpc import MPC
 from dmpcrl_ctrl.controllers.records import data_record
 from dmpcrl_ctrl.critic import critic_weights, cross_products, quadratic_features, root_mean_squares
 from dmpcrl_ctrl.errors import EvaluationError, LearningError
@@ -56,30 +56,18 @@ class Transition:
 
 
 @dataclass(frozen=True, eq=False)
-class PolicyState:
+class PolicyState(LearnerState):
     """What a block that learns its policy carries from sample to sample.
 
     Attributes
     ----------
-    mpc
-        Of the block that is learned; its evaluator belongs to `theta`.
-    theta
-        Parameters, one mapping an agent.
     seen
         Transitions since the last update.
-    seed, updates, transitions, skipped
-        Of the random numbers; updates so far; transitions learned from, and those that were not.
     last
         What the agents knew at the last sample, and V there without exploration.
     """
 
-    mpc: MPCState
-    theta: tuple[Theta, ...]
-    seen: tuple[Transition, ...]
-    seed: int
-    updates: int = 0
-    transitions: int = 0
-    skipped: int = 0
+    seen: tuple[Transition, ...] = ()
     last: tuple[tuple[AgentData, ...], Evaluation] | None = None
 
 
@@ -134,11 +122,7 @@ class PolicyLearning(LearningBlock):
 
     def init(self, seed: int) -> PolicyState:
         """A state with workspaces of its own; what agents draw at random comes from the seed and the sample."""
-        return PolicyState(self._workspaces(seed, self.theta), self.theta, (), seed)
-
-    def resumed(self, state: PolicyState) -> PolicyState:
-        """Another run's state with workspaces of its own, and nothing to look back on: the plant starts anew."""
-        return replace(state, mpc=self._workspaces(state.seed, state.theta), last=None)
+        return PolicyState(self._workspaces(seed, self.theta), self.theta, seed)
 
     def step(
         self, state: PolicyState, tick: int, measurement: Array, applied: Array, cost: Array

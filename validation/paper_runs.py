@@ -14,6 +14,7 @@ from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.campaign import Job, run_job
 from dmpcrl_ctrl.validation.clairvoyant import clairvoyant
 from dmpcrl_ctrl.validation.dual_recovery import dual_recovery
+from dmpcrl_ctrl.validation.learners import LEARNERS, learned
 from dmpcrl_ctrl.validation.paper_baselines import chain_nominal, chain_scenario, power_nominal, power_scenario
 from dmpcrl_ctrl.validation.paper_training import end_of, marks_of, trained
 from dmpcrl_ctrl.validation.paper_work import Work, file_of, learning_of, plant_of, results, theta_of, write
@@ -34,6 +35,7 @@ def run_work(work: Work, folder: Path) -> str:
         "train": trained,
         "try": _tried,
         "deploy": _deployed,
+        "learn": _learner,
         "clairvoyant": _clairvoyant,
         "duals": _duals,
     }
@@ -61,6 +63,14 @@ def _deployed(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
         block = DistributedMPC(policy.problem, policy.sample_time, policy.signals, admm=admm, certify=False)
         tried.append(_episodes(work, block, share=0.2 if work.example == "power" else 1.0))
     return {"iterations": np.array(DEPLOYED)} | _stacked(tried)
+
+
+def _learner(work: Work, folder: Path, name: str) -> Mapping[str, Array]:
+    """One of the learners that are compared, trained and tried out as it learns."""
+    marks, skipped = learned(name, work.extent.learner_samples, work.seed)
+    learning = LEARNERS[name]()
+    tried = [_episodes(work, learning.controller(theta)) for theta in marks.values()]
+    return {"samples": np.array(list(marks)), "skipped": np.array(skipped)} | _stacked(tried)
 
 
 def _baseline(work: Work, folder: Path, rest: str) -> Mapping[str, Array]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.controllers.learning import LearningState
+from dmpcrl_ctrl.controllers.learning_block import LearnerState
 from dmpcrl_ctrl.cosim.scheduler import Row
 from dmpcrl_ctrl.errors import CampaignError, SimulationError
 from dmpcrl_ctrl.validation.paper_work import Work, file_of, learning_of, plant_of, results, vector_of, write
@@ -31,7 +31,7 @@ class _Curve:
         }
         self.arrays["theta"][0] = start
 
-    def __call__(self, sample: int, row: Row, state: LearningState) -> None:
+    def __call__(self, sample: int, row: Row, state: LearnerState) -> None:
         """Take note of a sample."""
         if not self.arrays["input"].shape[1]:
             shape = len(self.arrays["state"]), len(row.input)

@@ -40,6 +40,8 @@ class Extent:
         At which multipliers are compared.
     episode
         Samples of an episode.
+    learner_samples
+        Of a training of each of the learners that are compared beyond the paper.
     """
 
     chain_samples: int = 20_000
@@ -49,6 +51,7 @@ class Extent:
     power_evaluations: int = 100
     states: int = 20
     episode: int = 100
+    learner_samples: int = 2_000
 
     @classmethod
     def share(cls, share: float) -> "Extent":

@@ -15,7 +15,9 @@ from typing import Any
 from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.errors import CampaignError, ExperimentError, LogError
 from dmpcrl_ctrl.validation import published
-from dmpcrl_ctrl.validation.paper_figures import FIGURES, LEARNERS, Results, Shown, deployment
+from dmpcrl_ctrl.validation.figure_parts import LEARNERS, Results, Shown
+from dmpcrl_ctrl.validation.learners import LEARNERS as COMPARED
+from dmpcrl_ctrl.validation.paper_figures import FIGURES, PAPER, deployment
 from dmpcrl_ctrl.validation.paper_runs import run_work
 from dmpcrl_ctrl.validation.paper_work import Example, Extent, Work, done, results
 from dmpcrl_ctrl.validation.report import page
@@ -25,7 +27,7 @@ from dmpcrl_ctrl.validation.workers import on_processes
 
 DATA, NUMBERS, PAGE, ORDER = "data", "summary.json", "report.html", "order.json"
 # rough seconds of one core, by which the longest pieces are begun first
-_LONG = {"train distributed": 100.0, "train central": 60.0, "try": 30.0}
+_LONG = {"train distributed": 100.0, "train central": 60.0, "learn": 40.0, "try": 30.0}
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class ReproduceOrder:
     Parameters
     ----------
     figures
-        Names out of fig1 ... fig8; all where empty.
+        Names out of fig1 ... fig8, which are "all" and stand for none, and learners: orders of learning compared.
     variant
         Of the learning; see :mod:`~dmpcrl_ctrl.validation.paper`.
     seeds
-        Training seeds of the chain's central learner; everything else has one.
+        Training seeds of the chain's central learner, and of each that is compared; everything else has one.
     extent
         How much is run.
 
@@ -56,7 +58,7 @@ class ReproduceOrder:
 
     def __post_init__(self) -> None:
         known = tuple(FIGURES)
-        asked = known if not self.figures or "all" in self.figures else self.figures
+        asked = {*PAPER, *self.figures} - {"all"} if not self.figures or "all" in self.figures else self.figures
         for name in asked:
             if name not in FIGURES:
                 near = nearest(name, (*known, "all"))
@@ -92,6 +94,10 @@ class ReproduceOrder:
             for seed in range(self.seeds):
                 add(second, f"chain-learned-central-{seed}", "chain", "try central", seed)
             add(second, "chain-deployed-0", "chain", "deploy distributed")
+        if "learners" in asked:
+            for name in COMPARED:
+                for seed in range(self.seeds):
+                    add(first, f"learner {name}-{seed}", "chain", f"learn {name}", seed)
         if asked & {"fig6", "fig7", "fig8"}:
             for learner in LEARNERS:
                 add(first, f"power-{learner}-0", "power", f"train {learner}")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array, Index
-from dmpcrl_ctrl.controllers import Block, LearningMPC
-from dmpcrl_ctrl.controllers.learning import LearningState, Theta
+from dmpcrl_ctrl.controllers import Block
+from dmpcrl_ctrl.controllers.learning_block import LearnerState, LearningBlock, Theta
 from dmpcrl_ctrl.cosim.participants import Participants
 from dmpcrl_ctrl.cosim.scheduler import LoopState, Row, Scheduler
 from dmpcrl_ctrl.cosim.wiring import wire
@@ -25,7 +25,7 @@ from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
 CHECKPOINT_EVERY = 1000
 _SECONDS_BETWEEN_REPORTS = 0.1
 
-Observer = Callable[[int, Row, LearningState], None]
+Observer = Callable[[int, Row, LearnerState], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Training:
         (episodes,): instants with a state outside its limits.
     """
 
-    state: LearningState
+    state: LearnerState
     cost: Array
     td_error: Array
     violations: Index
@@ -76,13 +76,13 @@ class Snapshot:
 
 def train(
     plant: Plant,
-    learning: LearningMPC,
+    learning: LearningBlock,
     *,
     steps: int,
     episodes: int = 1,
     seed: int = 0,
     others: Sequence[Block] = (),
-    start: LearningState | Snapshot | None = None,
+    start: LearnerState | Snapshot | None = None,
     progress: Callable[[float], None] | None = None,
     checkpoint: Callable[[Snapshot], None] | None = None,
     checkpoint_every: int = CHECKPOINT_EVERY,
@@ -163,7 +163,7 @@ class _Episode:
     def __init__(
         self,
         plant: Plant,
-        learning: LearningMPC,
+        learning: LearningBlock,
         others: Sequence[Block],
         steps: int,
         seed: int,
@@ -212,13 +212,13 @@ class _Episode:
                 if checkpoint is not None:
                     checkpoint(here(state, self._number, state))
 
-    def _start(self, carried: LearningState) -> LoopState:
+    def _start(self, carried: LearnerState) -> LoopState:
         """The plant starts anew, and with it the seed; parameters, memory and counts are carried on."""
         state = self._scheduler.start()
         seed = state.blocks[self._block].inner.seed
         return self._with(state, self._learning.resumed(replace(carried, seed=seed)))
 
-    def _with(self, state: LoopState, inner: LearningState) -> LoopState:
+    def _with(self, state: LoopState, inner: LearnerState) -> LoopState:
         blocks = list(state.blocks)
         blocks[self._block] = replace(blocks[self._block], inner=inner)
         return replace(state, blocks=tuple(blocks))

@@ -6,14 +6,14 @@ fingerprint tells of which training it is.
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dmpcrl_ctrl.controllers import LearningMPC
-from dmpcrl_ctrl.controllers.learning import LearningState
+from dmpcrl_ctrl.controllers.learning_block import LearningBlock
+from dmpcrl_ctrl.controllers.policy_learning import Transition
 from dmpcrl_ctrl.cosim.block_runner import BlockState
 from dmpcrl_ctrl.cosim.plant_runner import PlantState
 from dmpcrl_ctrl.cosim.scheduler import LoopState
@@ -32,14 +32,14 @@ def save_snapshot(path: Path, snapshot: Snapshot, fingerprint: str) -> None:
         "format": _FORMAT,
         "fingerprint": fingerprint,
         "episode": snapshot.episode,
-        "learning": {f.name: getattr(training.state, f.name) for f in fields(LearningState) if _kept(f.name)},
+        "learning": {f.name: getattr(training.state, f.name) for f in fields(training.state) if _kept(f.name)},
         "curves": {"cost": training.cost, "td_error": training.td_error, "violations": training.violations},
         "loop": None if loop is None else _loop(loop),
     }
     write_whole(path, json.dumps(_plain(content)) + "\n")
 
 
-def load_snapshot(path: Path, learning: LearningMPC, fingerprint: str) -> Snapshot:
+def load_snapshot(path: Path, learning: LearningBlock, fingerprint: str) -> Snapshot:
     """Read a snapshot, with workspaces of its own.
 
     Parameters
@@ -74,8 +74,11 @@ def load_snapshot(path: Path, learning: LearningMPC, fingerprint: str) -> Snapsh
         raise LearningError(f"{path} is no checkpoint of this training: {type(error).__name__}: {error}") from error
 
 
-def _snapshot(content: Mapping[str, Any], learning: LearningMPC) -> Snapshot:
-    state = learning.resumed(replace(learning.init(0), **content["learning"]))
+def _snapshot(content: Mapping[str, Any], learning: LearningBlock) -> Snapshot:
+    kept_state = dict(content["learning"])
+    if "seen" in kept_state:
+        kept_state["seen"] = tuple(Transition(**own) for own in kept_state["seen"])
+    state = learning.resumed(replace(learning.init(0), **kept_state))
     curves = content["curves"]
     violations = np.asarray(curves["violations"], dtype=np.intp)
     training = Training(state, curves["cost"], curves["td_error"], violations)
@@ -108,6 +111,8 @@ def _plain(value: Any) -> Any:
             return {str(key): _plain(item) for key, item in value.items()}
         case list() | tuple():
             return [_plain(item) for item in value]
+        case _ if is_dataclass(value):
+            return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     return value
 
 

@@ -1,6 +1,6 @@
 """The paper's two examples: what is fixed in its text, and that agents learn there as one central learner would."""
 
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from dmpcrl_ctrl.validation.paper import (
     chain_learning,
     chain_mpc,
     chain_plant,
+    chain_policy_learning,
     power_learning,
     power_mpc,
     power_plant,
@@ -38,8 +39,20 @@ def test_example_1_is_that_of_the_paper() -> None:
 def test_example_1_learns_what_the_paper_learns() -> None:
     learning = chain_learning()
     assert list(learning.theta[1]) == ["V0", "x_lb", "x_ub", "b", "f", "A", "B", "A_ij/0", "A_ij/2"]
-    assert (learning.step_size(0), learning.update_every) == (6e-5, 2)
-    assert learning.step_size(1) == pytest.approx(6e-5 * 0.9996)
+    published = chain_learning(variant="published")
+    assert (published.method, published.step_size(0), published.update_every) == ("gradient", 6e-5, 2)
+    assert published.step_size(1) == pytest.approx(6e-5 * 0.9996)
+    assert published.perturbed_target and not learning.perturbed_target
+
+
+def test_the_default_variant_of_example_1_is_of_second_order_and_never_stops_exploring() -> None:
+    learning, first = chain_learning(), chain_learning(order=1)
+    assert (learning.method, first.method) == ("gauss_newton", "gradient")
+    assert learning.exploration.probability(100_000) == 0.5
+    assert first.exploration.probability(1_000) < 1e-4
+    assert (first.step_size(0), first.perturbed_target) == (6e-5, False)
+    policy = chain_policy_learning(distributed=False)
+    assert [list(own) for own in policy.theta] == [list(own) for own in learning.theta]
 
 
 def test_example_2_is_that_of_the_paper() -> None:
@@ -79,12 +92,13 @@ def theta_after(
 
 
 @pytest.mark.parametrize("steps", [60, pytest.param(200, marks=pytest.mark.long)])
-@pytest.mark.parametrize("example", ["chain", "power"])
+@pytest.mark.parametrize("example", ["chain", "chain, first order", "power"])
 def test_agents_learn_from_a_record_what_one_central_learner_does(
-    example: Literal["chain", "power"], steps: int, monkeypatch: pytest.MonkeyPatch
+    example: str, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if example == "chain":
-        plant, many, one = chain_plant(), chain_learning(), chain_learning(distributed=False)
+    if example.startswith("chain"):
+        order: dict[str, Any] = {"order": 2 if example == "chain" else 1}
+        plant, many, one = chain_plant(), chain_learning(**order), chain_learning(distributed=False, **order)
     else:
         often: dict[str, Any] = {"update_every": 20}
         plant, many, one = power_plant(), power_learning(**often), power_learning(distributed=False, **often)
@@ -105,7 +119,7 @@ def test_agents_learn_in_the_loop_what_one_central_learner_does() -> None:
         learning = chain_learning(distributed=distributed)
         seen = simulate(chain_plant(), learning, t_end=40.0, seed=0).controllers[learning.name]
         learned.append(seen)
-        assert np.asarray(seen["updates"])[-1] == 19
+        assert np.asarray(seen["updates"])[-1] == 7
         assert np.asarray(seen["exploring"]).any()
     for agent, theta in zip(learning.mpc.problem.names, learning.theta, strict=True):
         for part in theta:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.validation import paper_figures, published
+from dmpcrl_ctrl.validation import published
+from dmpcrl_ctrl.validation.figure_parts import windows
 from dmpcrl_ctrl.validation.paper_figures import FIGURES, deployment
 from dmpcrl_ctrl.validation.paper_work import parameter_names
 
@@ -142,5 +143,34 @@ def test_deployment_is_told_by_iterations() -> None:
 
 def test_windows_leave_no_sample_out() -> None:
     values = np.arange(2500.0)
-    assert paper_figures._windows(values, 1000) == pytest.approx([624.5, 1874.5])
-    assert paper_figures._windows(values[:10], 1000) == pytest.approx([4.5])
+    assert windows(values, 1000) == pytest.approx([624.5, 1874.5])
+    assert windows(values[:10], 1000) == pytest.approx([4.5])
+
+
+def learner(costs: list[float]) -> dict[str, Array]:
+    marks = np.array([100, 200, 400])[: len(costs)]
+    return {"samples": marks, "cost": np.array(costs)[:, None] + [[-1.0, 1.0]], "skipped": np.array(0)}
+
+
+def test_learners_are_compared_by_ranks_over_their_seeds() -> None:
+    quick, slow = [30.0, 20.0, 9.0], [300.0, 25.0, 20.0]
+    found = {f"learner second order-{k}": learner([c + k for c in quick]) for k in range(4)}
+    found |= {f"learner first order-{k}": learner([c + k for c in slow]) for k in range(4)}
+    found["learner first order-3"] = learner([300.0])  # it was lost
+    shown = FIGURES["learners"](found)
+    second, first = shown.numbers["second order"], shown.numbers["first order"]
+    assert second["median"] == [31.5, 21.5, 10.5]
+    assert first["by training seed"][3] == [300.0, None, None]
+    assert second["samples until the cost is"] == {22.2: [200, 200, 200, 400], 12.5: [400, 400, 400, 400]}
+    assert first["samples until the cost is"][22.2] == [400, 400, 400, None]
+    # all 4 below all 4: one arrangement of 70
+    assert shown.numbers["chance of as much by luck: second order below first order"] == pytest.approx(1 / 70)
+    assert list(shown.checks.values()) == [True]
+    same = {name.replace("second", "first"): run for name, run in found.items() if "second" in name}
+    assert list(FIGURES["learners"](found | same).checks.values()) == [False]
+
+
+def test_a_cost_that_rises_again_is_not_reached_for_good() -> None:
+    shown = FIGURES["learners"]({"learner policy gradient-0": learner([12.0, 13.0, 12.0])})
+    assert shown.numbers["policy gradient"]["samples until the cost is"] == {22.2: [100], 12.5: [400]}
+    assert shown.checks == {}

@@ -1,12 +1,17 @@
 """What is run: policies on the noise that all meet, and distances of multipliers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dmpcrl_ctrl.controllers.learning_block import LearnerState
 from dmpcrl_ctrl.cosim import simulate
+from dmpcrl_ctrl.errors import SimulationError
+from dmpcrl_ctrl.validation import learners
+from dmpcrl_ctrl.validation.learners import LEARNERS, SECOND
 from dmpcrl_ctrl.validation.paper import chain_mpc, chain_plant
 from dmpcrl_ctrl.validation.paper_runs import EVALUATION_SEED, run_work
 from dmpcrl_ctrl.validation.paper_work import Work, results
@@ -34,3 +39,24 @@ def test_multipliers_of_both_models_and_penalties(tmp_path: Path) -> None:
     assert len(found) == 4
     assert all(distances.shape == (2, 100) for distances in found.values())
     assert all((distances[:, -1] < distances[:, 0]).all() for distances in found.values())
+
+
+def test_every_learner_is_tried_out_as_it_learns(tmp_path: Path) -> None:
+    small = replace(SMALL, learner_samples=12)
+    for name in LEARNERS:
+        work = Work(f"learner {name}-0", "chain", f"learn {name}", "published", 0, small)
+        run_work(work, tmp_path)
+        found = results(work.name, tmp_path)
+        assert found["samples"].tolist() == [12]
+        assert found["cost"].shape == (1, 2)
+        assert int(found["skipped"]) >= 0
+
+
+def test_of_a_learner_that_runs_away_there_is_what_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs_away(*given: object, observe: Callable[[int, None, LearnerState], None], **options: object) -> None:
+        observe(49, None, LEARNERS[SECOND]().init(0))
+        raise SimulationError("the state of the plant is no number any more")
+
+    monkeypatch.setattr(learners, "train", runs_away)
+    marks, skipped = learners.learned(SECOND, 2000, 0)
+    assert (list(marks), skipped) == ([50], 0)

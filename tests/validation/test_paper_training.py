@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.controllers.learning import LearningState
+from dmpcrl_ctrl.controllers.learning_block import LearnerState
 from dmpcrl_ctrl.cosim.scheduler import Row
 from dmpcrl_ctrl.errors import CampaignError, SimulationError
 from dmpcrl_ctrl.validation import paper_training
@@ -63,7 +63,7 @@ def test_of_a_training_that_runs_away_the_last_checkpoint_is_the_result(
     real = paper_training.train
 
     def train(*loop: Any, observe: Observer, **options: Any) -> Training:
-        def watched(sample: int, row: Row, state: LearningState) -> None:
+        def watched(sample: int, row: Row, state: LearnerState) -> None:
             observe(sample, row, state)
             if sample == 8:
                 raise SimulationError("t = 9 s: chain: state 'x1_2' of agent_2 is inf")

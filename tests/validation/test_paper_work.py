@@ -14,8 +14,8 @@ from dmpcrl_ctrl.validation.paper_work import Extent, file_of, plant_of, results
 
 def test_a_share_is_a_share_of_everything_and_at_least_one() -> None:
     assert Extent.share(1.0) == Extent()
-    assert Extent.share(0.1) == Extent(2000, 1000, 10, 1, 10, 2, 100)
-    assert Extent.share(1e-6) == Extent(1, 1, 1, 1, 1, 1, 100)
+    assert Extent.share(0.1) == Extent(2000, 1000, 10, 1, 10, 2, 100, 200)
+    assert Extent.share(1e-6) == Extent(1, 1, 1, 1, 1, 1, 100, 1)
     for wrong in (0.0, 1.5, float("nan")):
         with pytest.raises(CampaignError, match=r"share must lie in \(0, 1\]"):
             Extent.share(wrong)

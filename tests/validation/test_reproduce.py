@@ -31,6 +31,14 @@ def test_a_figure_needs_what_it_shows_and_no_more() -> None:
     assert "chain-distributed-1" not in names(first)
     learned = {"chain-learned-distributed-0", *(f"chain-learned-central-{seed}" for seed in range(3))}
     assert names(second) == learned | {"chain-deployed-0"}
+    first, second = ReproduceOrder(("learners",), seeds=2).works()
+    assert names(first) >= {
+        "learner second order-1",
+        "learner policy gradient-0",
+        "learner first order, as published-1",
+    }
+    assert (len(first), second) == (8, [])
+    assert ReproduceOrder(("learners", "all")).figures == (*ReproduceOrder(()).figures, "learners")
     assert ReproduceOrder(()).figures == ReproduceOrder(("all",)).figures == tuple(f"fig{k}" for k in range(1, 9))
 
 

@@ -47,7 +47,7 @@ def test_training_pays_and_goes_on_from_its_file(tmp_path: Path) -> None:
     again, _ = run_training(prepare_training(second, tmp_path / "second"))
     assert again.mean == pytest.approx(learned.mean, rel=1e-9)
     numbers = json.loads((tmp_path / "first" / "training.json").read_text())
-    assert (numbers["transitions"], numbers["updates"]) == (199, 99)
+    assert (numbers["transitions"], numbers["updates"]) == (199, 39)
     assert len(numbers["cost"]) == len(numbers["td_error"]) == 100
     assert numbers["evaluation"][1]["mean"] == learned.mean
     assert (tmp_path / "first" / "training.svg").read_text().startswith("<svg")
