@@ -7,6 +7,7 @@ import numpy as np
 import qpsolvers
 from scipy import sparse
 
+from dmpcrl_ctrl.arrays import by_columns
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.qp import QP, QPSolution
 from dmpcrl_ctrl.status import Status
@@ -50,11 +51,10 @@ class Backend:
         above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
         shaped: Any = qp.dense() if self.name in _DENSE else qp
         H, A, C = shaped.H, shaped.A, shaped.C
-        if self.name in _DENSE:
-            G = np.vstack([C[above], -C[below]])
-        else:
-            H, A, C = (sparse.csc_matrix(M) for M in (H, A, C))
-            G = sparse.csc_matrix(sparse.vstack([C[above], -C[below]]))
+        stacked = np.vstack if isinstance(C, np.ndarray) else sparse.vstack
+        G = stacked([C[above], -C[below]])
+        if self.name not in _DENSE:
+            H, A, G = map(by_columns, (H, A, G))
         h = np.concatenate([qp.upper[above], -qp.lower[below]])
         inequalities = (G, h) if len(h) else (None, None)
         equalities = (A, qp.b) if len(qp.b) else (None, None)

@@ -41,7 +41,7 @@ class CentralEvaluator:
         self._dense = dense
         self._solvers = {given: CheckedSolver(solver) for given in (False, True)}
         self.components = coupling_components(problem)
-        self._take(problem)
+        self._take(problem, [None] * len(problem.models))
 
     def with_problem(self, problem: MPCProblem) -> Self:
         """An evaluator of the same network with other numbers in its models, with the workspaces of this one.
@@ -53,12 +53,12 @@ class CentralEvaluator:
         """
         same_structure(self.problem, problem)
         other = copy.copy(self)
-        other._take(problem)
+        other._take(problem, self.horizons)
         return other
 
-    def _take(self, problem: MPCProblem) -> None:
+    def _take(self, problem: MPCProblem, before: Sequence[Horizon | None]) -> None:
         self.problem = problem
-        self.horizons = tuple(build_horizon(problem, i) for i in range(len(problem.models)))
+        self.horizons = tuple(build_horizon(problem, i, horizon) for i, horizon in enumerate(before))
         self._positions, self._size = _network_positions(self.horizons)
         self._matrices = self._assemble()
         self._first = np.concatenate([p[h.layout.u[0]] for p, h in zip(self._positions, self.horizons, strict=True)])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Index
+from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import Copy, copies_held
 from dmpcrl_ctrl.problem import MPCProblem
 
@@ -100,6 +101,14 @@ def layout_of(problem: MPCProblem, i: int) -> Layout:
         terminal=terminal,
         inequalities=inequalities,
         **rows,
+    )
+
+
+def same_rows(one: LocalModel, other: LocalModel) -> bool:
+    """Whether two models of the same dimensions and coupling have the same layout: the same bounds exist."""
+    limits = ("slack_weight", "lower", "upper", "u_min", "u_max", "du_max")
+    return one.terminal_equality == other.terminal_equality and all(
+        np.array_equal(np.isfinite(getattr(one, name)), np.isfinite(getattr(other, name))) for name in limits
     )
 
 

@@ -170,7 +170,8 @@ def _known(gradient: Mapping[str, Any], field: Field, mask: Mask) -> Array:
         array = np.asarray(gradient[field[0]].get(field[1], np.full(mask.shape, np.nan)), dtype=np.float64)
     if array.shape != mask.shape:
         raise ModelError(f"gradient of {label(field)} has shape {array.shape}, expected {mask.shape}")
-    for at in np.argwhere(mask & ~np.isfinite(array)):
+    finite = np.isfinite(array)
+    for at in () if finite.all() else np.argwhere(mask & ~finite):
         cause = (
             "the evaluation that it comes from has failed"
             if isinstance(field, str)

@@ -12,8 +12,8 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.scenario_program import Mask, ScenarioProgram
 
 # in what inputs of magnitude one change a side by
-_WIDTHS = (1e-1, 1e-2, 1e-3, 1e-4)
-_ITERATIONS, _HALVINGS, _ENOUGH = 12, 8, 1e-9
+_WIDTHS = (1e-1, 1e-2, 1e-3)
+_ITERATIONS, _HALVINGS, _ENOUGH = 12, 8, 1e-6
 
 
 def smoothed_minimiser(program: ScenarioProgram, low: Array, high: Array, start: Array) -> Array:

@@ -39,6 +39,8 @@ _FALLBACKS = ("piqp", "daqp", "proxqp")
 # how often active rows are looked for, starting from an answer whose residuals are below
 _ATTEMPTS, _NEARLY = 6, 1e-2
 _CONFLICTING = 8
+# after so many programs in a row whose active rows were others, those of last time are tried at every so many only
+_PATIENCE, _NOW_AND_THEN = 4, 8
 
 
 @dataclass
@@ -121,7 +123,7 @@ class CheckedSolver:
         self._last: ActiveSet | None = None
         self._answered: tuple[ActiveSet, QP, QPSolution] | None = None
         self._slopes: tuple[ActiveSet, Slopes] | None = None
-        self._stale = False
+        self._stale, self._in_vain = False, 0
         self._verdict: tuple[Array, bool] | None = None
 
     def solve(self, qp: QP) -> QPSolution:
@@ -207,18 +209,23 @@ class CheckedSolver:
         return self._verdict[1]
 
     def _by_last(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:
-        """By the active rows of last time, factorised anew where the matrices have moved."""
-        if self._last is None:
-            return None
+        """By the active rows of last time, factorised anew where the matrices have moved.
+
+        Where they were others several times in a row, factors are worth their price now and then only.
+        """
         refactored = self._stale
+        if self._last is None or (refactored and self._in_vain >= _PATIENCE and self._in_vain % _NOW_AND_THEN):
+            self._in_vain += 1
+            return None
         if refactored:
             self._last, self._stale = with_rows(qp, self._last.at_lower, self._last.at_upper), False
         solution = self._last.solve(qp)
         if self._holds(qp, solution, sizes):
             self.counts.refactored += refactored
             self.counts.unchanged += not refactored
-            self._answered = self._last, qp, solution
+            self._answered, self._in_vain = (self._last, qp, solution), 0
             return solution
+        self._in_vain += 1
         return None
 
     def _by_backend(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:

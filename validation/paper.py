@@ -1,8 +1,8 @@
 """The two examples of Mallick, Airaldi, Dabiri and De Schutter (Automatica, 2024): plants, controllers, learning.
 
 Variants: "published" follows the published code, "text" the paper where the two differ, "default" what is right: an
-unbiased temporal difference, parameters that stay in their convex sets, and in example 1 second order and exploration
-that never ends. As published, exploration is over after some 1,000 samples; from then on nothing tells how much another
+unbiased temporal difference, parameters that stay in their convex sets, second order, and exploration that never ends.
+As published, exploration in example 1 is over after some 1,000 samples; from then on nothing tells how much another
 input would cost, and what is learned drifts: of five trainings one is lost.
 """
 
@@ -155,11 +155,14 @@ def power_mpc(
     return _controller(problem, Signals.of_plant(plant, plant.local_models(1.0)), distributed, options)
 
 
-def power_learning(*, distributed: bool = True, variant: Variant = "default", **options: Any) -> LearningMPC:
+def power_learning(
+    *, distributed: bool = True, variant: Variant = "default", order: Order | None = None, **options: Any
+) -> LearningMPC:
     """Example 2 as it learns: V0, both offsets of the angle's bounds, b, f, Q, R and the stiffness of every tie.
 
     It starts from ties that are wrong by up to a factor of 27, and Q = diag(500, 0.1, 0.1, 10). In the default variant
-    Q and R stay semidefinite and the stiffness positive.
+    Q and R stay semidefinite and the stiffness positive. Parameters as for :func:`chain_learning`; of second order an
+    update is made every 20 samples, as published at the end of every episode.
     """
     plant, mpc = power_plant(variant=variant), power_mpc(distributed=distributed, variant=variant, certify=False)
     # the offset of the dynamics is learned in tenths, so that a step moves it by a hundredth
@@ -172,14 +175,24 @@ def power_learning(*, distributed: bool = True, variant: Variant = "default", **
         for own, ties in zip(made, (_TIES[name] for name in mpc.problem.names), strict=True)
     ]
     sets = {"Q": semidefinite(), "R": semidefinite(1e-3), "P_ij": at_least(1e-3)}
+    first: dict[str, Any] = {
+        "step_size": Geometric(7e-7, 0.98),
+        "update_every": 100,
+        "replay": Replay(300, 150, 100),
+        "exploration": _exploration(Geometric(0.5, 0.8), 0.04, variant),
+    }
+    second: dict[str, Any] = {
+        "method": "gauss_newton",
+        "step_size": Geometric(1e-5, 0.96),
+        "update_every": 20,
+        "replay": Replay(20, 20, 20),
+        "exploration": _exploration(Geometric(0.5), 0.04, variant),
+    }
     return LearningMPC(
         mpc,
         made,
         **{
-            "step_size": Geometric(7e-7, 0.98),
-            "update_every": 100,
-            "replay": Replay(300, 150, 100),
-            "exploration": _exploration(Geometric(0.5, 0.8), 0.04, variant),
+            **(second if (order or _ORDER[variant]) == 2 else first),
             "perturbed_target": variant != "default",
             "trust": 1e-3 if variant == "default" else None,
             "sets": sets if variant == "default" else None,

@@ -1,7 +1,6 @@
 """What is run for the figures of the paper: trainings, evaluations, baselines, distances of multipliers."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,13 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers import Block, DistributedMPC
 from dmpcrl_ctrl.plants.chain import chain_model
 from dmpcrl_ctrl.problem import MPCProblem
-from dmpcrl_ctrl.validation.campaign import Job, run_job
 from dmpcrl_ctrl.validation.clairvoyant import clairvoyant
 from dmpcrl_ctrl.validation.dual_recovery import dual_recovery
 from dmpcrl_ctrl.validation.learners import LEARNERS, learned
 from dmpcrl_ctrl.validation.paper_baselines import chain_nominal, chain_scenario, power_nominal, power_scenario
 from dmpcrl_ctrl.validation.paper_training import end_of, marks_of, trained
 from dmpcrl_ctrl.validation.paper_work import Work, file_of, learning_of, plant_of, results, theta_of, write
+from dmpcrl_ctrl.validation.tally import tally
 from dmpcrl_ctrl.value import agent_data
 
 # noise that no training sees, the same for all controllers
@@ -116,14 +115,10 @@ def _evaluations(work: Work) -> int:
 
 def _episodes(work: Work, block: Block, share: float = 1.0) -> dict[str, Array]:
     """(episodes,) each: cost, and samples at which any state was outside its limits."""
-    plant = partial(plant_of, work.example, work.variant, evaluation=True)
-    found = []
-    for k in range(max(1, round(share * _evaluations(work)))):
-        job = Job("controller", k, EVALUATION_SEED + k, float(work.extent.episode), plant, lambda _: block)
-        run = run_job(job)
-        found.append((run.cost, run.violated_samples))
-    cost, outside = np.array(found, dtype=float).T
-    return {"cost": cost, "violations": outside}
+    plant = plant_of(work.example, work.variant, evaluation=True)
+    seeds = range(EVALUATION_SEED, EVALUATION_SEED + max(1, round(share * _evaluations(work))))
+    found = [tally(plant, [block], float(work.extent.episode), seed) for seed in seeds]
+    return {"cost": np.array([run.cost for run in found]), "violations": np.array([run.violated for run in found])}
 
 
 def _stacked(parts: list[dict[str, Array]]) -> dict[str, Array]:

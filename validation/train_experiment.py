@@ -14,7 +14,6 @@ import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers import Block, LearningMPC
-from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import ExperimentError, LearningError, LogError
 from dmpcrl_ctrl.parameter_file import save_parameters
 from dmpcrl_ctrl.plants import Plant
@@ -23,9 +22,9 @@ from dmpcrl_ctrl.validation.drawing import panel_row, to_picture
 from dmpcrl_ctrl.validation.experiment import experiment_text
 from dmpcrl_ctrl.validation.learning_section import EvaluationSection, Learning
 from dmpcrl_ctrl.validation.learning_setup import learning_of
-from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
 from dmpcrl_ctrl.validation.runner import write_whole
 from dmpcrl_ctrl.validation.sections import Experiment
+from dmpcrl_ctrl.validation.tally import tally
 from dmpcrl_ctrl.validation.training import CHECKPOINT_EVERY, Snapshot, Training, train
 from dmpcrl_ctrl.validation.training_file import load_snapshot, save_snapshot
 
@@ -190,9 +189,9 @@ def evaluated(name: str, order: TrainingOrder, plant: Plant, controller: Block) 
     blocks = (controller,) if observer is None else (observer.build(plant, controller), controller)
     costs, clean = [], 0
     for seed in range(asked.episodes):
-        with simulate(plant, blocks, t_end=asked.steps * float(controller.sample_time), seed=_EVALUATION + seed) as run:
-            costs.append(float(np.asarray(run.cost).sum()))
-            clean += not (np.asarray(run.violations) > VIOLATION_TOLERANCE).any()
+        found = tally(plant, blocks, asked.steps * float(controller.sample_time), _EVALUATION + seed)
+        costs.append(found.cost)
+        clean += not found.violated
     mean, spread = (float(np.mean(costs)), float(np.std(costs))) if costs else (float("nan"), float("nan"))
     return Evaluated(name, mean, spread, clean)
 

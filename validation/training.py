@@ -19,7 +19,7 @@ from dmpcrl_ctrl.cosim.scheduler import LoopState, Row, Scheduler
 from dmpcrl_ctrl.cosim.wiring import wire
 from dmpcrl_ctrl.errors import LearningError
 from dmpcrl_ctrl.plants import Plant
-from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
+from dmpcrl_ctrl.validation.tally import outside as leaves
 
 # Samples between two checkpoints within an episode.
 CHECKPOINT_EVERY = 1000
@@ -197,7 +197,7 @@ class _Episode:
             count = state.blocks[self._block].count
             due = row is not None and self._block in row.steps
             if row is not None and (due or state.tick == scheduler.end):
-                outside[self._number] += self._violated(row)
+                outside[self._number] += leaves(row.state, self._limits)
             if row is not None and due:
                 cost[self._number, count - 1] = row.cost.sum()
                 error[self._number, count - 1] = row.steps[self._block].record["td_error"].mean()
@@ -222,10 +222,6 @@ class _Episode:
         blocks = list(state.blocks)
         blocks[self._block] = replace(blocks[self._block], inner=inner)
         return replace(state, blocks=tuple(blocks))
-
-    def _violated(self, row: Row) -> bool:
-        low, high = self._limits.T
-        return bool(np.maximum(low - row.state, row.state - high).max(initial=0.0) > VIOLATION_TOLERANCE)
 
 
 class _Reporter:

@@ -113,9 +113,17 @@ def test_couplings_that_are_learned_are_shared_whole() -> None:
 
 
 def test_the_other_settings_reach_the_block() -> None:
-    sets = ('learning.method="gauss_newton"', 'learning.trust="none"', "learning.perturbed_target=true")
+    sets = (
+        'learning.method="gradient"',
+        'learning.trust="none"',
+        "learning.perturbed_target=true",
+        "learning.replay={capacity = 300, batch = 150, newest = 100}",
+        "learning.exploration={probability = {start = 0.5, factor = 0.8}, strength = 0.04}",
+        "learning.step_size=7e-7",
+        "learning.update_every=100",
+    )
     learning = learning_of(experiment("power", *sets), power_plant(), central=True)
-    assert (learning.method, learning.trust, learning.perturbed_target) == ("gauss_newton", None, True)
+    assert (learning.method, learning.trust, learning.perturbed_target) == ("gradient", None, True)
     assert (learning.replay.capacity, learning.replay.batch, learning.replay.newest) == (300, 150, 100)
     assert (learning.exploration.strength, learning.exploration.probability(1)) == (0.04, 0.4)
     assert (learning.step_size(0), learning.update_every) == (7e-7, 100)
