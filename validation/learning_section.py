@@ -71,7 +71,9 @@ class EvaluationSection(Section):
 
 
 class Learning(Section):
-    """Distributed Q-learning of the controller's own parameters.
+    """Distributed learning of the controller's own parameters: Q-learning by `method`, or a policy gradient.
+
+    A policy gradient needs exploration; `replay` and `perturbed_target` are of Q-learning, `ridge` is of the policy's.
 
     `start` is a file of parameters or a table: agent, or "all", then parameter, then its value. `scale` are fields that
     one unit of a parameter moves by so much. Where "A_ij" is learned, every state of every neighbour is shared.
@@ -81,7 +83,8 @@ class Learning(Section):
     scale: dict[str, Positive] = Field(default_factory=dict)
     start: Annotated[str, Field(min_length=1)] | dict[str, dict[str, Number]] = Field(default_factory=dict)
     step_size: NonNegative | GeometricSection
-    method: Literal["gradient", "gauss_newton"] = "gradient"
+    method: Literal["gradient", "gauss_newton", "policy_gradient"] = "gradient"
+    ridge: Positive | None = None
     update_every: Whole = 1
     trust: Positive | Literal["none"] = 1e-3
     perturbed_target: bool = False
@@ -100,4 +103,13 @@ class Learning(Section):
         for scaled in self.scale:
             if scaled not in self.parameters or scaled in ("A_ij", "ties") or "/" in scaled:
                 raise PydanticCustomError("scale", "scale: {name} is no field that is learned", {"name": scaled})
+        if self.method == "policy_gradient":
+            if self.exploration is None:
+                raise PydanticCustomError("explores", "exploration: a policy gradient learns from nothing else")
+            unused = "replay" if self.replay else "perturbed_target" if self.perturbed_target else ""
+        else:
+            unused = "ridge" if self.ridge else ""
+        if unused:
+            told = {"name": unused, "method": self.method}
+            raise PydanticCustomError("unused", '{name}: method = "{method}" has no use for it', told)
         return self

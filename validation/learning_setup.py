@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.controllers import LearningMPC
+from dmpcrl_ctrl.controllers import LearningMPC, PolicyLearning
+from dmpcrl_ctrl.controllers.learning_block import LearningBlock
 from dmpcrl_ctrl.controllers.mpc import MPC
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.exploration import Exploration
@@ -33,7 +34,7 @@ _EVERYBODY = "all"
 
 def learning_of(
     experiment: Experiment, plant: Plant, *, central: bool = False, start: Path | str | None = None
-) -> LearningMPC:
+) -> LearningBlock:
     """The learning block of an experiment.
 
     Parameters
@@ -70,19 +71,21 @@ def learning_of(
     for name in learning.sets:
         if name not in parameters:
             raise ExperimentError(f"learning.sets: {_unknown(name, parameters, 'parameter')}")
-    exploration = None if learning.exploration is None else _exploration(learning.exploration)
+    explores = None if learning.exploration is None else _exploration(learning.exploration)
+    common: dict[str, Any] = {
+        "step_size": _schedule(learning.step_size),
+        "update_every": learning.update_every,
+        "sets": {name: _projection(chosen) for name, chosen in learning.sets.items()},
+        "trust": None if learning.trust == "none" else learning.trust,
+        "theta": theta,
+    }
+    if learning.method == "policy_gradient":
+        ridge: dict[str, Any] = {} if learning.ridge is None else {"ridge": learning.ridge}
+        return PolicyLearning(mpc, made, exploration=explores or Exploration(Geometric(0.0)), **ridge, **common)
+    replay = None if learning.replay is None else Replay(**learning.replay.model_dump())
+    target = learning.perturbed_target
     return LearningMPC(
-        mpc,
-        made,
-        step_size=_schedule(learning.step_size),
-        method=learning.method,
-        update_every=learning.update_every,
-        replay=None if learning.replay is None else Replay(**learning.replay.model_dump()),
-        exploration=exploration,
-        sets={name: _projection(chosen) for name, chosen in learning.sets.items()},
-        trust=None if learning.trust == "none" else learning.trust,
-        perturbed_target=learning.perturbed_target,
-        theta=theta,
+        mpc, made, method=learning.method, replay=replay, exploration=explores, perturbed_target=target, **common
     )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.controllers import Block, LearningMPC
+from dmpcrl_ctrl.controllers import Block
+from dmpcrl_ctrl.controllers.learning_block import LearningBlock
 from dmpcrl_ctrl.errors import ExperimentError, LearningError, LogError
 from dmpcrl_ctrl.parameter_file import save_parameters
 from dmpcrl_ctrl.plants import Plant
@@ -79,7 +80,7 @@ class TrainingOrder:
             raise ExperimentError(f"{self.experiment.title!r} has no section [learning], so there is nothing to train")
         return self.experiment.learning
 
-    def fingerprint(self, block: LearningMPC) -> str:
+    def fingerprint(self, block: LearningBlock) -> str:
         """SHA-256 of all that decides what is learned in an episode; there may be more of them later."""
         section = self.learning.model_copy(update={"evaluation": EvaluationSection(), "start": {}, "episodes": 1})
         same = {"title": "training", "question": "", "learning": section}
@@ -106,7 +107,7 @@ class PreparedTraining:
     order: TrainingOrder
     plant: Plant
     others: tuple[Block, ...]
-    block: LearningMPC
+    block: LearningBlock
     folder: Path
     snapshot: Snapshot | None
 

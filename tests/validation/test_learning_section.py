@@ -29,6 +29,8 @@ def test_the_text_with_every_default_is_the_same_experiment(name: str) -> None:
         ("learning.sets={b = {}}", "learning.sets.b must have one key of semidefinite, at_least, within"),
         ("learning.sets={b = {within = [1.0, 0.0]}}", "learning.sets.b within: the lower number comes first"),
         ("learning.exploration.strenght=1.0", "unknown key learning.exploration.strenght; did you mean strength?"),
+        ('learning.method="policy_gradient"', 'replay: method = "policy_gradient" has no use for it'),
+        ("learning.ridge=0.1", 'ridge: method = "gauss_newton" has no use for it'),
         ('learning.trust="no"', "learning.trust must be a valid number or 'none'"),
         ("learning.steps=0", "learning.steps must be greater than or equal to 1"),
         ('learning.evaluation.plant={nosie = "common"}', "learning.evaluation.plant: unknown key; did you mean noise?"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_the_examples_learn_what_the_papers_blocks_do(example: str, central: boo
 def test_a_frozen_learner_is_the_plain_controller_to_the_last_bit(example: str, central: bool) -> None:
     loaded = experiment(example)
     plant = loaded.plant.build()
-    learning = still(learning_of(loaded, plant, central=central))
+    learning = still(cast(LearningMPC, learning_of(loaded, plant, central=central)))
     learning.update_every = 1000
     state = [np.asarray(simulate(plant, b, t_end=15.0, seed=2).state) for b in (learning, learning.controller())]
     assert np.array_equal(state[0], state[1])
@@ -123,6 +123,7 @@ def test_the_other_settings_reach_the_block() -> None:
         "learning.update_every=100",
     )
     learning = learning_of(experiment("power", *sets), power_plant(), central=True)
+    assert isinstance(learning, LearningMPC)
     assert (learning.method, learning.trust, learning.perturbed_target) == ("gradient", None, True)
     assert (learning.replay.capacity, learning.replay.batch, learning.replay.newest) == (300, 150, 100)
     assert (learning.exploration.strength, learning.exploration.probability(1)) == (0.04, 0.4)

@@ -152,3 +152,20 @@ def test_a_terminated_command_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 143
     assert told.strip().endswith("checkpoint.json holds what came before: --resume")
     assert len(told.strip().splitlines()) == 1
+
+
+def test_a_policy_gradient_is_trained_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    text = CHAIN.read_text(encoding="utf-8")
+    assert text.count("replay = ") == 1
+    lines = [line for line in text.splitlines() if not line.startswith("replay = ")]
+    file = tmp_path / "policy.toml"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    sets = ('learning.method="policy_gradient"', "learning.ridge=1e-2", "learning.step_size=0.03")
+    words = [word for setting in sets for word in ("--set", setting)]
+    words += QUICK
+    found = command("train", file, "--out", tmp_path / "t", *words)
+    assert found.exit_code == 0, found.output
+    assert json.loads((tmp_path / "t" / "training.json").read_text())["updates"] == 1
+    again = command("train", file, "--out", tmp_path / "t", "--resume", *words)
+    assert again.exit_code == 0, again.output
+    assert again.output == found.output
