@@ -7,6 +7,7 @@ rows shows in the residuals, which the caller checks.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +20,8 @@ from dmpcrl_ctrl.status import Status
 
 _REFINEMENTS = 30
 _REGULARISATION = 1e-11
+# what a solution may miss of its right-hand side, relative to it, where no rows contradict each other
+_MET = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +31,15 @@ class ActiveSet:
     Solves  [H  N'] [x ]   [-g]
             [N  0 ] [nu] = [ r]   with N the rows of A and the active rows of C, through a slightly regularised matrix
     (so that redundant rows and flat directions do no harm) and iterative refinement on the true one, `conditions`.
+    `factors` may take bounds on single variables for granted. Where rows contradict each other that is no compromise,
+    and those of the `whole` matrix are made.
     """
 
     at_lower: Index
     at_upper: Index
     conditions: Matrix
     factors: Callable[[Array], Array]
+    whole: Callable[[], Callable[[Array], Array]] | None = None
 
     def solve(self, qp: QP, start: QPSolution | None = None) -> QPSolution:
         """The point that satisfies every condition with these active rows, refined from `start` where one is given."""
@@ -63,17 +69,26 @@ class ActiveSet:
 
     def _refined(self, right: Array, point: Array, missing: Array) -> Array:
         """The solution for `right`, from a point and what it misses; one vector, or several as columns."""
+        found, lacking = self._towards(self.factors, right, point, missing)
+        if self.whole is None or lacking <= _MET * _norm(right):
+            return found
+        return self._towards(self.whole(), right, point, missing)[0]
+
+    def _towards(
+        self, factors: Callable[[Array], Array], right: Array, point: Array, missing: Array
+    ) -> tuple[Array, float]:
+        """The solution, and what it misses at most."""
         lacking = _norm(missing)
         for _ in range(_REFINEMENTS):
-            refined = point + self.factors(missing)
+            refined = point + factors(missing)
             still_missing = right - self.conditions @ refined
-            before, lacking = lacking, _norm(still_missing)
-            if not lacking < before:
+            before, left = lacking, _norm(still_missing)
+            if not left < before:
                 break
-            point, missing = refined, still_missing
+            point, missing, lacking = refined, still_missing, left
             if not lacking < 0.5 * before:
                 break
-        return point
+        return point, lacking
 
     def _pack(self, start: QPSolution) -> Array:
         bounds = [-start.lower_dual[self.at_lower], start.upper_dual[self.at_upper]]
@@ -99,7 +114,9 @@ def with_rows(qp: QP, at_lower: Index, at_upper: Index) -> ActiveSet:
         v, size = len(qp.H), len(qp.H) + len(N)
         conditions = np.zeros((size, size))
         conditions[:v, :v], conditions[v:, :v], conditions[:v, v:] = qp.H, N, N.T
-        return ActiveSet(at_lower, at_upper, conditions, _dense_factors(conditions, _corners(qp.H, N)))
+        corners = _corners(qp.H, N)
+        whole = partial(_dense_factors, conditions, corners)
+        return ActiveSet(at_lower, at_upper, conditions, _reduced_factors(conditions, corners, v), whole)
     N = sparse.csc_array(sparse.vstack([qp.A, qp.C[at_lower], qp.C[at_upper]]))
     conditions = sparse.csc_array(sparse.block_array([[qp.H, N.T], [N, None]]))
     return ActiveSet(at_lower, at_upper, conditions, _sparse_factors(conditions, _corners(qp.H, N)))
@@ -115,6 +132,8 @@ def _corners(H: Matrix, N: Matrix) -> Array:
 
 
 def _dense_factors(conditions: Array, corners: Array) -> Callable[[Array], Array]:
+    if not len(corners):
+        return lambda right: right
     # in the order of columns that LAPACK wants; symmetric, so the transpose is as good
     regularised = np.array(conditions.T, order="F")
     regularised[np.diag_indices(len(corners))] += corners
@@ -125,6 +144,37 @@ def _dense_factors(conditions: Array, corners: Array) -> Callable[[Array], Array
         return found
 
     return solve
+
+
+def _reduced_factors(conditions: Array, corners: Array, v: int) -> Callable[[Array], Array]:
+    """The same where the first `v` unknowns are x and the others multipliers, by a system that is often half as large.
+
+    A row that bounds one variable, c x_j = r, gives it, and stationarity in x_j its multiplier in the end.
+    """
+    at, row = _bounded(conditions[v:, :v])
+    row += v
+    scale = conditions[row, at]
+    rest = np.setdiff1d(np.arange(len(conditions)), np.concatenate([at, row]))
+    factors = _dense_factors(conditions[np.ix_(rest, rest)], corners[rest])
+    mixed, between = conditions[np.ix_(rest, at)], conditions[np.ix_(at, at)]
+
+    def solve(right: Array) -> Array:
+        found = np.empty_like(right)
+        given = (right[row].T / scale).T
+        found[at] = given
+        found[rest] = factors(right[rest] - mixed @ given)
+        found[row] = ((right[at] - mixed.T @ found[rest] - between @ given).T / scale).T
+        return found
+
+    return solve
+
+
+def _bounded(N: Array) -> tuple[Index, Index]:
+    """Variables that a row of their own bounds, and those rows: one a variable."""
+    rows = np.flatnonzero(np.count_nonzero(N, axis=1) == 1)
+    at = np.argmax(N[rows] != 0.0, axis=1)
+    at, first = np.unique(at, return_index=True)
+    return at, rows[first]
 
 
 def _sparse_factors(conditions: sparse.csc_array, corners: Array) -> Callable[[Array], Array]:
