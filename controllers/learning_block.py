@@ -37,7 +37,7 @@ class LearnerState:
     theta
         Parameters, one mapping an agent.
     seed, updates, transitions, skipped
-        Of the random numbers; updates so far; transitions learned from, and those not trusted.
+        Of the random numbers; updates so far; transitions learned from, and those that were not.
     last
         What the next sample looks back on; None at a start.
     """
@@ -132,6 +132,10 @@ class LearningBlock(ABC):
         """Another run's state with workspaces of its own, and nothing to look back on: the plant starts anew."""
         return replace(state, mpc=self._workspaces(state.seed, state.theta), last=None)
 
+    def restored(self, kept: Mapping[str, Any]) -> LearnerState:
+        """The state of which `kept` is all but its workspaces and `last`, by name."""
+        return self.resumed(replace(self.init(0), **kept))
+
     @property
     def fields(self) -> tuple[Field, ...]:
         """What each step's record holds."""
@@ -140,7 +144,7 @@ class LearningBlock(ABC):
             Field("td_error", (agents,), long_name="each agent's belief of the temporal difference", dims=("agent",)),
             Field("exploring", (agents,), "i1", long_name="whether each agent explores", dims=("agent",)),
             Field("updates", dtype="i4", long_name="updates so far"),
-            Field("skipped", dtype="i4", long_name="transitions that were not trusted so far"),
+            Field("skipped", dtype="i4", long_name="transitions not learned from so far"),
         ]
         for name, theta in zip(self.mpc.problem.names, self.theta, strict=True):
             own += [Field(f"theta/{name}/{part}", np.shape(value)) for part, value in theta.items()]

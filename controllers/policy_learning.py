@@ -124,6 +124,11 @@ class PolicyLearning(LearningBlock):
         """A state with workspaces of its own; what agents draw at random comes from the seed and the sample."""
         return PolicyState(self._workspaces(seed, self.theta), self.theta, seed)
 
+    def restored(self, kept: Mapping[str, Any]) -> PolicyState:
+        """As of every learning block; transitions come as mappings."""
+        seen = tuple(Transition(**own) for own in kept["seen"])
+        return self.resumed(replace(self.init(0), **{**kept, "seen": seen}))
+
     def step(
         self, state: PolicyState, tick: int, measurement: Array, applied: Array, cost: Array
     ) -> tuple[PolicyState, Array, dict[str, Any]]:

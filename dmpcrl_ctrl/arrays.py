@@ -1,6 +1,6 @@
 """The array types of the package, and the one check that every array from outside passes."""
 
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +17,6 @@ Entries: TypeAlias = tuple[Array, Index, Index]
 
 def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite: bool = False) -> Array:
     """Read-only float64 copy of `value` with the given shape (-1: any length); ModelError names what does not fit."""
-    if _as_it_should_be(value, shape):
-        return value
     try:
         raw = np.asarray(value)
         if np.iscomplexobj(raw):
@@ -38,18 +36,6 @@ def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite
         raise ModelError(f"{name}{at} is {array[tuple(where)]}, expected a finite number")
     array.flags.writeable = False
     return array
-
-
-def _as_it_should_be(value: ArrayLike, shape: tuple[int, ...]) -> TypeGuard[Array]:
-    """Whether it is such a copy already: a model that differs in one field from another keeps all others."""
-    return (
-        type(value) is np.ndarray
-        and value.dtype == np.float64
-        and not value.flags.writeable
-        and value.base is None
-        and value.shape == shape
-        and bool(np.isfinite(value).all())
-    )
 
 
 def dense(matrix: Matrix) -> Array:

@@ -11,6 +11,7 @@ from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array, Entries, Index, Matrix, entries, summed
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
+from dmpcrl_ctrl.layout import Layout, layout_of
 from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import read_duals, read_plan, rows_without_action
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
@@ -41,7 +42,7 @@ class CentralEvaluator:
         self._dense = dense
         self._solvers = {given: CheckedSolver(solver) for given in (False, True)}
         self.components = coupling_components(problem)
-        self._take(problem, [None] * len(problem.models))
+        self._take(problem, [layout_of(problem, i) for i in range(len(problem.models))])
 
     def with_problem(self, problem: MPCProblem) -> Self:
         """An evaluator of the same network with other numbers in its models, with the workspaces of this one.
@@ -53,12 +54,12 @@ class CentralEvaluator:
         """
         same_structure(self.problem, problem)
         other = copy.copy(self)
-        other._take(problem, self.horizons)
+        other._take(problem, [horizon.layout for horizon in self.horizons])
         return other
 
-    def _take(self, problem: MPCProblem, before: Sequence[Horizon | None]) -> None:
+    def _take(self, problem: MPCProblem, layouts: Sequence[Layout]) -> None:
         self.problem = problem
-        self.horizons = tuple(build_horizon(problem, i, horizon) for i, horizon in enumerate(before))
+        self.horizons = tuple(build_horizon(problem, i, layout) for i, layout in enumerate(layouts))
         self._positions, self._size = _network_positions(self.horizons)
         self._matrices = self._assemble()
         self._first = np.concatenate([p[h.layout.u[0]] for p, h in zip(self._positions, self.horizons, strict=True)])

@@ -153,14 +153,14 @@ def verify(
 
 @app.command()
 def reproduce(
-    figures: Annotated[list[str] | None, typer.Argument(help="fig1 ... fig8, or all.")] = None,
+    figures: Annotated[list[str] | None, typer.Argument(help="fig1 ... fig8, all of these, or learners.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for figures, summary.json, report.html and data/.")] = Path(
         "runs/paper"
     ),
     variant: Annotated[
         str, typer.Option(help="published (as its code), text (as the paper), or default.")
     ] = "published",
-    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of the chain's central learner.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of the chain's central learners.")] = 1,
     share: Annotated[float, typer.Option(help="Share of the paper's samples and episodes, in (0, 1].")] = 1.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Take over a folder of another order.")] = False,

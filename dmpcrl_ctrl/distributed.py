@@ -98,7 +98,7 @@ class DistributedEvaluator:
         same_structure(self.problem, problem)
         other = copy.copy(self)
         other.problem = problem
-        other.horizons = tuple(build_horizon(problem, i, h) for i, h in enumerate(self.horizons))
+        other.horizons = tuple(build_horizon(problem, i, h.layout) for i, h in enumerate(self.horizons))
         other._programs = {}
         for q, programs in self._programs.items():
             parts = zip(other.horizons, self.held, programs, strict=True)

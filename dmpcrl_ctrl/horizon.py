@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array, Index, Matrix, summed
-from dmpcrl_ctrl.layout import Layout, layout_of, same_rows
+from dmpcrl_ctrl.layout import Layout, layout_of
 from dmpcrl_ctrl.model import Coupling, LocalModel, States
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP
@@ -103,18 +103,10 @@ class Horizon:
         return lower, upper
 
 
-def build_horizon(problem: MPCProblem, i: int, before: Horizon | None = None) -> Horizon:
-    """The matrices of agent i's program.
-
-    Parameters
-    ----------
-    problem, i
-        Of the network; which agent.
-    before
-        The agent's horizon in a problem of the same structure, whose layout serves again where the same bounds exist.
-    """
+def build_horizon(problem: MPCProblem, i: int, layout: Layout | None = None) -> Horizon:
+    """The matrices of agent i's program; with the layout of a problem of the same structure where there is one."""
     model = problem.models[i]
-    layout = before.layout if before is not None and same_rows(before.model, model) else layout_of(problem, i)
+    layout = layout_of(problem, i) if layout is None else layout
     weights = problem.discount ** np.arange(problem.horizon + 1.0)
     equalities = layout.dynamics.size + layout.terminal.size
     return Horizon(

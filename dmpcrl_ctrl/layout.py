@@ -104,12 +104,14 @@ def layout_of(problem: MPCProblem, i: int) -> Layout:
     )
 
 
-def same_rows(one: LocalModel, other: LocalModel) -> bool:
-    """Whether two models of the same dimensions and coupling have the same layout: the same bounds exist."""
-    limits = ("slack_weight", "lower", "upper", "u_min", "u_max", "du_max")
-    return one.terminal_equality == other.terminal_equality and all(
-        np.array_equal(np.isfinite(getattr(one, name)), np.isfinite(getattr(other, name))) for name in limits
-    )
+def other_rows(one: LocalModel, other: LocalModel) -> str:
+    """The field by which two models of the same dimensions and coupling differ in layout: which bounds exist."""
+    for name in ("slack_weight", "lower", "upper", "u_min", "u_max", "du_max"):
+        if not np.array_equal(np.isfinite(getattr(one, name)), np.isfinite(getattr(other, name))):
+            return name
+    if one.terminal_equality != other.terminal_equality:
+        return "terminal_equality"
+    return "" if one.C_ij.keys() == other.C_ij.keys() else "C_ij"
 
 
 def _consecutive(shapes: Sequence[tuple[int, ...]]) -> tuple[list[Index], int]:

@@ -39,7 +39,7 @@ _FALLBACKS = ("piqp", "daqp", "proxqp")
 # how often active rows are looked for, starting from an answer whose residuals are below
 _ATTEMPTS, _NEARLY = 6, 1e-2
 _CONFLICTING = 8
-# after so many programs in a row whose active rows were others, those of last time are tried at every so many only
+# after factorising so often in a row for active rows that were others, it is done at every so many moves only
 _PATIENCE, _NOW_AND_THEN = 4, 8
 
 
@@ -173,7 +173,7 @@ class CheckedSolver:
         if not (convex(qp.H) and convex(scaling.H)):
             return Status.NONCONVEX
         if kept is None:
-            self._last = None
+            self._last, self._in_vain = None, 0
         self.counts.rescaled += scaling is not kept
         if before is not None:
             self.counts.moved += 1
@@ -211,22 +211,24 @@ class CheckedSolver:
     def _by_last(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:
         """By the active rows of last time, factorised anew where the matrices have moved.
 
-        Where they were others several times in a row, factors are worth their price now and then only.
+        Where that was in vain several times in a row, factors are worth their price now and then only.
         """
-        refactored = self._stale
-        if self._last is None or (refactored and self._in_vain >= _PATIENCE and self._in_vain % _NOW_AND_THEN):
-            self._in_vain += 1
+        if self._last is None:
             return None
+        refactored = self._stale
         if refactored:
+            self._in_vain += 1
+            if self._in_vain > _PATIENCE and self._in_vain % _NOW_AND_THEN:
+                return None
             self._last, self._stale = with_rows(qp, self._last.at_lower, self._last.at_upper), False
         solution = self._last.solve(qp)
-        if self._holds(qp, solution, sizes):
-            self.counts.refactored += refactored
-            self.counts.unchanged += not refactored
-            self._answered, self._in_vain = (self._last, qp, solution), 0
-            return solution
-        self._in_vain += 1
-        return None
+        if not self._holds(qp, solution, sizes):
+            return None
+        self.counts.refactored += refactored
+        self.counts.unchanged += not refactored
+        self._in_vain = 0 if refactored else self._in_vain
+        self._answered = self._last, qp, solution
+        return solution
 
     def _by_backend(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:
         was_warm = self._primary.warm

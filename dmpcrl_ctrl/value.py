@@ -18,6 +18,7 @@ from dmpcrl_ctrl.certificate import Certificate, certify, optimality
 from dmpcrl_ctrl.errors import EvaluationError, ModelError
 from dmpcrl_ctrl.gradient import Gradient, gradients
 from dmpcrl_ctrl.lagrangian import AgentPoint, agent_points, plan_costs
+from dmpcrl_ctrl.layout import other_rows
 from dmpcrl_ctrl.network import Components
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
@@ -212,6 +213,12 @@ def same_structure(before: MPCProblem, after: MPCProblem) -> None:
                 )
         if (old.n, old.m, old.d, len(old.lower)) != (new.n, new.m, new.d, len(new.lower)):
             raise ModelError(f"{name}: other models keep the numbers of states, inputs, disturbances and bounded rows")
+        other = other_rows(old, new)
+        if other:
+            raise ModelError(
+                f"{name}: {other} differs in which entries there are; other models keep the bounds that exist, soft or "
+                "hard: build a controller anew for others"
+            )
 
 
 def agent_data(

@@ -43,7 +43,6 @@ TESTED_ELSEWHERE = {
 WITHOUT_OWN_TEST = {
     "controllers/signals.py",
     "cosim/missing.py",
-    "dmpcrl_ctrl/arrays.py",
     "dmpcrl_ctrl/central.py",
     "dmpcrl_ctrl/errors.py",
 }

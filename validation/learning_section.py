@@ -45,6 +45,12 @@ class ExplorationSection(Section):
     strength: NonNegative = 1.0
     distribution: Literal["normal", "uniform"] = "normal"
 
+    @property
+    def tries(self) -> bool:
+        """Whether anything is tried out at all."""
+        start = self.probability.start if isinstance(self.probability, GeometricSection) else self.probability
+        return start > 0.0 and self.strength > 0.0
+
 
 class SetSection(Section):
     """The convex set of a parameter: one of these."""
@@ -73,7 +79,7 @@ class EvaluationSection(Section):
 class Learning(Section):
     """Distributed learning of the controller's own parameters: Q-learning by `method`, or a policy gradient.
 
-    A policy gradient needs exploration; `replay` and `perturbed_target` are of Q-learning, `ridge` is of the policy's.
+    A policy gradient needs exploration; `replay` and `perturbed_target` are of Q-learning, `ridge` of the gradient.
 
     `start` is a file of parameters or a table: agent, or "all", then parameter, then its value. `scale` are fields that
     one unit of a parameter moves by so much. Where "A_ij" is learned, every state of every neighbour is shared.
@@ -84,7 +90,7 @@ class Learning(Section):
     start: Annotated[str, Field(min_length=1)] | dict[str, dict[str, Number]] = Field(default_factory=dict)
     step_size: NonNegative | GeometricSection
     method: Literal["gradient", "gauss_newton", "policy_gradient"] = "gradient"
-    ridge: Positive | None = None
+    ridge: Positive = 1e-4
     update_every: Whole = 1
     trust: Positive | Literal["none"] = 1e-3
     perturbed_target: bool = False
@@ -104,12 +110,10 @@ class Learning(Section):
             if scaled not in self.parameters or scaled in ("A_ij", "ties") or "/" in scaled:
                 raise PydanticCustomError("scale", "scale: {name} is no field that is learned", {"name": scaled})
         if self.method == "policy_gradient":
-            if self.exploration is None:
-                raise PydanticCustomError("explores", "exploration: a policy gradient learns from nothing else")
-            unused = "replay" if self.replay else "perturbed_target" if self.perturbed_target else ""
-        else:
-            unused = "ridge" if self.ridge else ""
-        if unused:
-            told = {"name": unused, "method": self.method}
-            raise PydanticCustomError("unused", '{name}: method = "{method}" has no use for it', told)
+            if self.exploration is None or not self.exploration.tries:
+                raise PydanticCustomError(
+                    "explores", 'method = "policy_gradient" learns from exploration only: give one'
+                )
+            if self.replay is not None or self.perturbed_target:
+                raise PydanticCustomError("replays", 'method = "policy_gradient" has no replay and no perturbed_target')
         return self

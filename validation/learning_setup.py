@@ -80,8 +80,8 @@ def learning_of(
         "theta": theta,
     }
     if learning.method == "policy_gradient":
-        ridge: dict[str, Any] = {} if learning.ridge is None else {"ridge": learning.ridge}
-        return PolicyLearning(mpc, made, exploration=explores or Exploration(Geometric(0.0)), **ridge, **common)
+        assert explores is not None, "the section asks for it"
+        return PolicyLearning(mpc, made, exploration=explores, ridge=learning.ridge, **common)
     replay = None if learning.replay is None else Replay(**learning.replay.model_dump())
     target = learning.perturbed_target
     return LearningMPC(

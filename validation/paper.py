@@ -98,8 +98,8 @@ def chain_learning(
     distributed, variant
         As for :func:`chain_mpc`.
     order
-        1: steps, batches and exploration as published; 2: Gauss-Newton, and exploration at every other sample for good.
-        The default variant's is 2, that of the others 1.
+        A whole recipe. 1: steps, batches and exploration as published; 2: Gauss-Newton with its own, and agents that
+        explore at half of their samples for good. The default variant's is 2, that of the others 1.
     **options
         Of :class:`~dmpcrl_ctrl.controllers.LearningMPC`.
     """
@@ -121,7 +121,7 @@ def chain_learning(
         mpc,
         [_free(model, _CHAIN_PARAMETERS) for model in mpc.problem.models],
         **{
-            **(second if (order or _ORDER[variant]) == 2 else first),
+            **(first, second)[_recipe(order, variant) - 1],
             "perturbed_target": variant != "default",
             "trust": 1e-3 if variant == "default" else None,
             **options,
@@ -161,8 +161,8 @@ def power_learning(
     """Example 2 as it learns: V0, both offsets of the angle's bounds, b, f, Q, R and the stiffness of every tie.
 
     It starts from ties that are wrong by up to a factor of 27, and Q = diag(500, 0.1, 0.1, 10). In the default variant
-    Q and R stay semidefinite and the stiffness positive. Parameters as for :func:`chain_learning`; of second order an
-    update is made every 20 samples, as published at the end of every episode.
+    Q and R stay semidefinite and the stiffness positive. Parameters as for :func:`chain_learning`. As published, an
+    update is made at the end of every episode of 100 samples; by second order every 20 samples.
     """
     plant, mpc = power_plant(variant=variant), power_mpc(distributed=distributed, variant=variant, certify=False)
     # the offset of the dynamics is learned in tenths, so that a step moves it by a hundredth
@@ -192,7 +192,7 @@ def power_learning(
         mpc,
         made,
         **{
-            **(second if (order or _ORDER[variant]) == 2 else first),
+            **(first, second)[_recipe(order, variant) - 1],
             "perturbed_target": variant != "default",
             "trust": 1e-3 if variant == "default" else None,
             "sets": sets if variant == "default" else None,
@@ -216,6 +216,12 @@ def _free(model: LocalModel, names: Sequence[str]) -> Parametrization:
 
 def _exploration(probability: Geometric, strength: float, variant: Variant) -> Exploration:
     return Exploration(probability, strength, "uniform" if variant == "text" else "normal")
+
+
+def _recipe(order: Order | None, variant: Variant) -> Order:
+    if order not in (None, 1, 2):
+        raise LearningError(f"order is 1, 2 or None, got {order!r}")
+    return order or _ORDER[variant]
 
 
 def _require(variant: str) -> None:

@@ -12,7 +12,7 @@ from dmpcrl_ctrl.plants.chain import chain_model
 from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation.clairvoyant import clairvoyant
 from dmpcrl_ctrl.validation.dual_recovery import dual_recovery
-from dmpcrl_ctrl.validation.learners import LEARNERS, learned
+from dmpcrl_ctrl.validation.learners import COMPARED, learned
 from dmpcrl_ctrl.validation.paper_baselines import chain_nominal, chain_scenario, power_nominal, power_scenario
 from dmpcrl_ctrl.validation.paper_training import end_of, marks_of, trained
 from dmpcrl_ctrl.validation.paper_work import Work, file_of, learning_of, plant_of, results, theta_of, write
@@ -67,7 +67,7 @@ def _deployed(work: Work, folder: Path, learner: str) -> Mapping[str, Array]:
 def _learner(work: Work, folder: Path, name: str) -> Mapping[str, Array]:
     """One of the learners that are compared, trained and tried out as it learns."""
     marks, skipped = learned(name, work.extent.learner_samples, work.seed)
-    learning = LEARNERS[name]()
+    learning = COMPARED[name]()
     tried = [_episodes(work, learning.controller(theta)) for theta in marks.values()]
     return {"samples": np.array(list(marks)), "skipped": np.array(skipped)} | _stacked(tried)
 
@@ -117,7 +117,7 @@ def _episodes(work: Work, block: Block, share: float = 1.0) -> dict[str, Array]:
     """(episodes,) each: cost, and samples at which any state was outside its limits."""
     plant = plant_of(work.example, work.variant, evaluation=True)
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + max(1, round(share * _evaluations(work))))
-    found = [tally(plant, [block], float(work.extent.episode), seed) for seed in seeds]
+    found = [tally(plant, block, float(work.extent.episode), seed) for seed in seeds]
     return {"cost": np.array([run.cost for run in found]), "violations": np.array([run.violated for run in found])}
 
 

@@ -16,7 +16,7 @@ from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.errors import CampaignError, ExperimentError, LogError
 from dmpcrl_ctrl.validation import published
 from dmpcrl_ctrl.validation.figure_parts import LEARNERS, Results, Shown
-from dmpcrl_ctrl.validation.learners import LEARNERS as COMPARED
+from dmpcrl_ctrl.validation.learners import COMPARED
 from dmpcrl_ctrl.validation.paper_figures import FIGURES, PAPER, deployment
 from dmpcrl_ctrl.validation.paper_runs import run_work
 from dmpcrl_ctrl.validation.paper_work import Example, Extent, Work, done, results
@@ -37,7 +37,7 @@ class ReproduceOrder:
     Parameters
     ----------
     figures
-        Names out of fig1 ... fig8, which are "all" and stand for none, and learners: orders of learning compared.
+        Names out of fig1 ... fig8, which are "all" and stand for none, and learners: what changes of the recipe bring.
     variant
         Of the learning; see :mod:`~dmpcrl_ctrl.validation.paper`.
     seeds
@@ -76,7 +76,9 @@ class ReproduceOrder:
         second: dict[str, Work] = {}
 
         def add(into: dict[str, Work], name: str, example: Example, controller: str, seed: int = 0) -> None:
-            into[name] = Work(name, example, controller, self.variant, seed, self.extent)
+            # learners have each a variant of their own, and are tried out alike
+            variant = "default" if controller.startswith("learn ") else self.variant
+            into[name] = Work(name, example, controller, variant, seed, self.extent)
 
         asked = set(self.figures)
         if "fig1" in asked:

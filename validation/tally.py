@@ -16,32 +16,33 @@ from dmpcrl_ctrl.validation.metrics import VIOLATION_TOLERANCE
 
 @dataclass(frozen=True)
 class Tally:
-    """One closed loop in two numbers.
+    """One closed loop in two numbers, counted at the samples of its controller as a training counts them.
 
     Attributes
     ----------
     cost
-        The plant's, of all agents and samples.
+        The plant's, of all agents.
     violated
-        Instants, the last included, at which a state was outside its limits.
+        Samples, the end included, at which a state was outside its limits.
     """
 
     cost: float
     violated: int
 
 
-def tally(plant: Plant, blocks: Sequence[Block], t_end: float, seed: int) -> Tally:
-    """The loop that :func:`~dmpcrl_ctrl.cosim.simulate` runs, without a log."""
-    who = Participants.of(plant, tuple(blocks), t_end)
+def tally(plant: Plant, block: Block, t_end: float, seed: int, others: Sequence[Block] = ()) -> Tally:
+    """The loop that :func:`~dmpcrl_ctrl.cosim.simulate` runs, without a log; others are blocks such as an observer."""
+    who = Participants.of(plant, (*others, block), t_end)
     scheduler = Scheduler(who, wire(who), seed)
     state, cost, violated = scheduler.start(), 0.0, 0
     while True:
         state, row = scheduler.instant(state)
-        if row is not None:
+        due, end = row is not None and len(others) in row.steps, state.tick == scheduler.end
+        if row is not None and (due or end):
             violated += outside(row.state, plant.task.state_limits)
-        if state.tick == scheduler.end:
+        if end:
             return Tally(cost, violated)
-        if row is not None:
+        if row is not None and due:
             cost += float(row.cost.sum())
         state = scheduler.advance(state, scheduler.next_instant(state))
 

@@ -187,10 +187,10 @@ def run_training(prepared: PreparedTraining, progress: Callable[[float], None] |
 def evaluated(name: str, order: TrainingOrder, plant: Plant, controller: Block) -> Evaluated:
     """A controller of a plant on the noise that all controllers are tried out on."""
     asked, observer = order.learning.evaluation, order.experiment.observer
-    blocks = (controller,) if observer is None else (observer.build(plant, controller), controller)
+    others = () if observer is None else (observer.build(plant, controller),)
     costs, clean = [], 0
     for seed in range(asked.episodes):
-        found = tally(plant, blocks, asked.steps * float(controller.sample_time), _EVALUATION + seed)
+        found = tally(plant, controller, asked.steps * float(controller.sample_time), _EVALUATION + seed, others)
         costs.append(found.cost)
         clean += not found.violated
     mean, spread = (float(np.mean(costs)), float(np.std(costs))) if costs else (float("nan"), float("nan"))

@@ -6,14 +6,13 @@ fingerprint tells of which training it is.
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dmpcrl_ctrl.controllers.learning_block import LearningBlock
-from dmpcrl_ctrl.controllers.policy_learning import Transition
 from dmpcrl_ctrl.cosim.block_runner import BlockState
 from dmpcrl_ctrl.cosim.plant_runner import PlantState
 from dmpcrl_ctrl.cosim.scheduler import LoopState
@@ -75,10 +74,7 @@ def load_snapshot(path: Path, learning: LearningBlock, fingerprint: str) -> Snap
 
 
 def _snapshot(content: Mapping[str, Any], learning: LearningBlock) -> Snapshot:
-    kept_state = dict(content["learning"])
-    if "seen" in kept_state:
-        kept_state["seen"] = tuple(Transition(**own) for own in kept_state["seen"])
-    state = learning.resumed(replace(learning.init(0), **kept_state))
+    state = learning.restored(content["learning"])
     curves = content["curves"]
     violations = np.asarray(curves["violations"], dtype=np.intp)
     training = Training(state, curves["cost"], curves["td_error"], violations)

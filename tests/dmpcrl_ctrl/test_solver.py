@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from dmpcrl_ctrl import solver as module
+from dmpcrl_ctrl.active_set import with_rows
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals
 from dmpcrl_ctrl.solver import CheckedSolver
@@ -354,3 +355,30 @@ def test_a_state_next_to_its_soft_bound_does_not_stop_the_solver(bound: float, d
     found = CheckedSolver().solve(QP(H, g, A, b, C, np.array([bound, 0.0, 0.0]), np.full(3, np.inf)))
     assert found.status is Status.OPTIMAL
     assert found.x == pytest.approx([bound + distance, max(-distance, 0.0), bound + distance], abs=1e-12)
+
+
+def test_factors_for_active_rows_of_last_time_are_not_made_in_vain_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs whose matrices move and whose active row is another each time; then one whose is the same for good."""
+    made: list[int] = []
+
+    def counted(*given: Any) -> Any:
+        made.append(1)
+        return with_rows(*given)
+
+    monkeypatch.setattr(module, "with_rows", counted)
+    solver, C = CheckedSolver(), np.eye(2)
+    none = np.zeros((0, 2)), np.zeros(0)
+
+    def solved(k: int, g: list[float]) -> np.ndarray:
+        H = np.diag([2.0 + 1e-3 * k, 2.0])
+        return solver.solve(QP(H, np.array(g), *none, C, -np.ones(2), np.ones(2))).x
+
+    for k in range(40):
+        g = [9.0, 0.0] if k % 2 else [0.0, 9.0]
+        assert solved(k, g) == pytest.approx([-1.0 if k % 2 else 0.0, 0.0 if k % 2 else -1.0])
+    assert 4 <= len(made) <= 10
+    made.clear()
+    for k in range(40, 72):
+        assert solved(k, [9.0, 0.0]) == pytest.approx([-1.0, 0.0])
+    assert len(made) >= 24  # once they are right they are trusted again
+    assert solver.counts.refactored == len(made)

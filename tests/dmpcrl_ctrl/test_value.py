@@ -5,6 +5,8 @@ the latter are held against the optimality conditions.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +16,14 @@ from hypothesis import strategies as st
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.distributed import DistributedEvaluator
+from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plan import Plan
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
-from dmpcrl_ctrl.value import Evaluation
+from dmpcrl_ctrl.value import Evaluation, agent_data
 from tests.lagrangian import constraints, lagrangian, objective
 from tests.references import Reference, central_reference
 
@@ -180,3 +183,44 @@ def test_dense_and_sparse_matrices_give_the_same(case: Case) -> None:
     assert dense.value == pytest.approx(scattered.value, rel=1e-9, abs=1e-9)
     for mine, theirs in zip(dense.plans, scattered.plans, strict=True):
         assert np.allclose(mine.u, theirs.u, atol=1e-7 * (1.0 + np.abs(theirs.u).max(initial=0.0)))
+
+
+PAIR = (
+    LocalModel([[0.9]], [[1.0]], [[1.0]], [[0.5]], C=[[1.0]], lower=[-1.0], slack_weight=[5.0], declared={1: (0,)}),
+    LocalModel([[0.8]], [[0.6]], [[1.0]], [[0.5]], C=[[1.0]], upper=[1.0], declared={0: (0,)}),
+)
+
+
+@pytest.mark.parametrize("kind", [CentralEvaluator, DistributedEvaluator])
+def test_an_evaluator_takes_other_numbers(kind: type[CentralEvaluator] | type[DistributedEvaluator]) -> None:
+    before = kind(MPCProblem(PAIR, 3, 0.9))
+    data = agent_data(before.problem, [[2.0], [-1.0]])
+    before.evaluate(data)
+    numbers: dict[str, Any] = {"A": [[1.1]], "A_ij": {1: [[0.3]]}, "lower": [-0.5], "slack_weight": [3.0]}
+    other = replace(PAIR[0], **numbers)
+    problem = MPCProblem((other, PAIR[1]), 3, 0.9)
+    after = before.with_problem(problem)
+    assert after.evaluate(data).value == pytest.approx(kind(problem).evaluate(data).value, rel=1e-9)
+    assert after.evaluate(data).value == pytest.approx(central_reference(problem, data).value, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [CentralEvaluator, DistributedEvaluator])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lower", [-np.inf]),
+        ("upper", [1.0]),
+        ("slack_weight", [np.inf]),
+        ("u_max", [1.0]),
+        ("du_max", [1.0]),
+        ("terminal_equality", True),
+        ("C_ij", {1: [[1.0]]}),
+    ],
+)
+def test_an_evaluator_does_not_take_bounds_that_it_has_no_rows_for(
+    kind: type[CentralEvaluator] | type[DistributedEvaluator], field: str, value: Any
+) -> None:
+    evaluator = kind(MPCProblem(PAIR, 3, 0.9))
+    other = replace(PAIR[0], **{field: value})
+    with pytest.raises(ModelError, match=f"agent_1: {field} differs in which entries there are"):
+        evaluator.with_problem(MPCProblem((other, PAIR[1]), 3, 0.9))

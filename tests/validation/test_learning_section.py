@@ -29,8 +29,7 @@ def test_the_text_with_every_default_is_the_same_experiment(name: str) -> None:
         ("learning.sets={b = {}}", "learning.sets.b must have one key of semidefinite, at_least, within"),
         ("learning.sets={b = {within = [1.0, 0.0]}}", "learning.sets.b within: the lower number comes first"),
         ("learning.exploration.strenght=1.0", "unknown key learning.exploration.strenght; did you mean strength?"),
-        ('learning.method="policy_gradient"', 'replay: method = "policy_gradient" has no use for it'),
-        ("learning.ridge=0.1", 'ridge: method = "gauss_newton" has no use for it'),
+        ('learning.method="policy_gradient"', 'method = "policy_gradient" has no replay and no perturbed_target'),
         ('learning.trust="no"', "learning.trust must be a valid number or 'none'"),
         ("learning.steps=0", "learning.steps must be greater than or equal to 1"),
         ('learning.evaluation.plant={nosie = "common"}', "learning.evaluation.plant: unknown key; did you mean noise?"),
@@ -43,6 +42,13 @@ def test_what_is_wrong_is_named(setting: str, message: str) -> None:
         load_experiment(EXAMPLES / "chain_learning.toml", [Override.read(setting)])
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize("setting", ["learning.exploration.probability=0.0", "learning.exploration.strength=0.0"])
+def test_a_policy_gradient_that_tries_nothing_is_refused(setting: str) -> None:
+    sets = [Override.read(given) for given in ('learning.method="policy_gradient"', setting)]
+    with pytest.raises(ExperimentError, match="policy_gradient. learns from exploration: give one"):
+        load_experiment(EXAMPLES / "chain_learning.toml", sets)
 
 
 def test_parameters_need_a_section_that_says_what_they_are() -> None:

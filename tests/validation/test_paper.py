@@ -9,6 +9,7 @@ from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC, LearningMPC
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import LearningError
 from dmpcrl_ctrl.plants import Plant
+from dmpcrl_ctrl.replay import Replay
 from dmpcrl_ctrl.validation.paper import (
     chain_learning,
     chain_mpc,
@@ -45,12 +46,20 @@ def test_example_1_learns_what_the_paper_learns() -> None:
     assert published.perturbed_target and not learning.perturbed_target
 
 
-def test_the_default_variant_of_example_1_is_of_second_order_and_never_stops_exploring() -> None:
+def test_the_default_variant_is_of_second_order_and_never_stops_exploring() -> None:
     learning, first = chain_learning(), chain_learning(order=1)
     assert (learning.method, first.method) == ("gauss_newton", "gradient")
     assert learning.exploration.probability(100_000) == 0.5
     assert first.exploration.probability(1_000) < 1e-4
     assert (first.step_size(0), first.perturbed_target) == (6e-5, False)
+    assert (learning.step_size(500), learning.update_every, learning.replay) == (1e-3, 5, Replay(5, 5, 5))
+    power, published = power_learning(), power_learning(order=1)
+    assert (power.method, power.update_every, power.replay) == ("gauss_newton", 20, Replay(20, 20, 20))
+    assert power.step_size(1) == pytest.approx(0.96e-5)
+    assert power.exploration.probability(10_000) == 0.5
+    assert (published.method, published.update_every, published.step_size(0)) == ("gradient", 100, 7e-7)
+    with pytest.raises(LearningError, match="order is 1, 2 or None, got 3"):
+        chain_learning(order=cast(Any, 3))
     policy = chain_policy_learning(distributed=False)
     assert [list(own) for own in policy.theta] == [list(own) for own in learning.theta]
 

@@ -17,6 +17,7 @@ from dmpcrl_ctrl.validation.experiment import Override, parse_experiment
 from dmpcrl_ctrl.validation.metrics import stage_costs, summarise
 from dmpcrl_ctrl.validation.runner import prepare
 from dmpcrl_ctrl.validation.samples import columns_of, sample_rows, sampled
+from dmpcrl_ctrl.validation.tally import tally
 
 
 class Gain:
@@ -60,6 +61,9 @@ def test_a_watcher_at_four_times_the_rate_changes_no_number() -> None:
     assert found.samples == 6
     assert found.violated_samples == alone.violated_samples > 0
     assert found.violations == alone.violations
+    counted = tally(plant, gain, 6.0, 0, [Watcher("watcher", "x", "seen", 0.25)])
+    assert counted.cost == pytest.approx(alone.total_cost, rel=1e-12)
+    assert counted.violated == alone.violated_samples
     for key in ("total_cost", "mean_cost", "agent_cost", "indices", "saturated"):
         assert getattr(found, key) == pytest.approx(getattr(alone, key), rel=1e-12), key
     time, cost = stage_costs(watched)

@@ -13,6 +13,7 @@ import pytest
 
 from dmpcrl_ctrl.controllers import LearningMPC
 from dmpcrl_ctrl.controllers.learning_block import LearningBlock
+from dmpcrl_ctrl.controllers.policy_learning import Transition
 from dmpcrl_ctrl.errors import LearningError
 from dmpcrl_ctrl.plants import Plant
 from dmpcrl_ctrl.qlearning import flat
@@ -23,7 +24,7 @@ from dmpcrl_ctrl.validation.training_file import load_snapshot, save_snapshot
 
 def loop(example: str, distributed: bool) -> tuple[Plant, LearningBlock, dict[str, Any]]:
     if example == "policy of the chain":
-        # an update at 9 and 20 samples: at checkpoints there are transitions that no update has seen
+        # an update at 6, 13 and 20 samples: at checkpoints there are transitions that no update has seen
         policy = chain_policy_learning(distributed=distributed, update_every=5)
         return chain_plant(), policy, {"steps": 24, "checkpoint_every": 8}
     if example == "chain":
@@ -34,8 +35,11 @@ def loop(example: str, distributed: bool) -> tuple[Plant, LearningBlock, dict[st
 
 def memory(training: Training) -> list[np.ndarray]:
     """All that is remembered of transitions, agent by agent."""
-    values = [getattr(training.state, field.name) for field in fields(training.state)]
-    return [own for value in values if isinstance(value, tuple) for own in value if isinstance(own, np.ndarray)]
+    values = [getattr(training.state, field.name) for field in fields(training.state) if field.name != "last"]
+    kept = [own for value in values if isinstance(value, tuple) for own in value]
+    seen = [own for own in kept if isinstance(own, Transition)]
+    parts = [part for own in seen for part in (own.target, *own.before, *own.after, *own.moves)]
+    return [own for own in kept if isinstance(own, np.ndarray)] + parts
 
 
 def assert_same(one: Training, other: Training, rounding: float = 0.0) -> None:
