@@ -102,7 +102,11 @@ class ScenarioProgram:
 
     def excess(self, u: Array) -> Array:
         """(2, S, N, p): by how much each side is exceeded under inputs u, (N m,)."""
-        return self._base + self._moved(u)
+        moved = self._expanded(self._condensed.rows @ u)
+        excess = np.empty(self._base.shape)
+        np.add(self._base[0], moved, out=excess[0])
+        np.subtract(self._base[1], moved, out=excess[1])
+        return excess
 
     def _moved(self, d: Array) -> Array:
         moved = self._expanded(self._condensed.rows @ d)

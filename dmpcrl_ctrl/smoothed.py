@@ -50,32 +50,46 @@ def smoothed_minimiser(program: ScenarioProgram, low: Array, high: Array, start:
 
 
 class _Rounded:
-    """The cost with kinks rounded off over a width."""
+    """The cost with kinks rounded off over a width d.
+
+    With s = max(e + d/2, 0) and i = min(s, d) the rounded max(e, 0) is i (s - i/2) / d, and its slope i / d.
+    """
 
     def __init__(self, program: ScenarioProgram, width: float) -> None:
         self._program = program
         self._width = width * np.broadcast_to(program.reach, program.price.shape)
-        self._price = np.where(program.hard, 0.0, program.price)
+        self._half = 0.5 * self._width
+        self._price = np.where(program.hard, 0.0, program.price) / self._width
+        self._curved = bool(program.quadratic.any())
 
     def value(self, u: Array) -> float:
         """At inputs u."""
-        excess = self._program.excess(u)
-        into = np.clip(excess + 0.5 * self._width, 0.0, self._width)
-        beyond = np.maximum(excess - 0.5 * self._width, 0.0)
-        linear = self._price * (into * into / (2.0 * self._width) + beyond)
-        quadratic = self._program.quadratic * np.maximum(excess, 0.0) ** 2
-        smooth = 0.5 * u @ (self._program.hessian @ u) + self._program.g @ u
-        return float(smooth + linear.sum() + quadratic.sum())
+        return self._value(u, *self._sides(u))
 
     def expansion(self, u: Array) -> tuple[float, Array, Array]:
         """Value, gradient and Hessian at inputs u."""
-        program, excess = self._program, self._program.excess(u)
-        share = np.clip(excess / self._width + 0.5, 0.0, 1.0)
-        pushed = self._price * share + 2.0 * program.quadratic * np.maximum(excess, 0.0)
+        program, (excess, above, into) = self._program, self._sides(u)
+        pushed = self._price * into
+        bent = np.where((into > 0.0) & (into < self._width), self._price, 0.0)
+        if self._curved:
+            pushed = pushed + 2.0 * program.quadratic * np.maximum(excess, 0.0)
+            bent = bent + 2.0 * program.quadratic * (excess > 0.0)
         gradient = program.hessian @ u + program.g + program.pushed(pushed)
-        bent = np.where((share > 0.0) & (share < 1.0), self._price / self._width, 0.0)
-        bent = bent + 2.0 * program.quadratic * (excess > 0.0)
-        return self.value(u), gradient, program.hessian + program.curved(bent)
+        return self._value(u, excess, above, into), gradient, program.hessian + program.curved(bent)
+
+    def _sides(self, u: Array) -> tuple[Array, Array, Array]:
+        """What each side is exceeded by, e, with its s and i."""
+        excess = self._program.excess(u)
+        above = np.maximum(excess + self._half, 0.0)
+        return excess, above, np.minimum(above, self._width)
+
+    def _value(self, u: Array, excess: Array, above: Array, into: Array) -> float:
+        linear = self._price * into * (above - 0.5 * into)
+        smooth = 0.5 * u @ (self._program.hessian @ u) + self._program.g @ u
+        total = float(smooth) + float(linear.sum())
+        if self._curved:
+            total += float((self._program.quadratic * np.maximum(excess, 0.0) ** 2).sum())
+        return total
 
 
 def _newton(curvature: Array, gradient: Array, free: Mask) -> Array:
