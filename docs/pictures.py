@@ -66,16 +66,17 @@ def admm(panels: dict[str, tuple[Example, Example]], target: Path, iterations: i
     figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None, dpi=90)
 
 
-def learning(figure: Path, target: Path) -> None:
-    """Figure 5 as `dmpcrl-ctrl reproduce fig5 --seeds 5` has drawn it, on white."""
+def on_white(figure: Path, target: Path) -> None:
+    """A figure as `dmpcrl-ctrl reproduce fig5 learners --seeds 5` has drawn it."""
     head, body = figure.read_text(encoding="utf-8").split(">", 1)
     target.write_text(f'{head}><rect width="100%" height="100%" fill="white"/>{body}', encoding="utf-8")
 
 
 if __name__ == "__main__":
-    reproduced = HERE.parent / "runs" / "paper" / "fig5.svg"
-    if reproduced.exists():  # what takes an hour is not run from here
-        learning(reproduced, HERE / "learning.svg")
+    for figure, picture in (("fig5.svg", "learning.svg"), ("learners.svg", "learners.svg")):
+        reproduced = HERE.parent / "runs" / "paper" / figure
+        if reproduced.exists():  # what takes an hour is not run from here
+            on_white(reproduced, HERE / picture)
     example = load_experiment(HERE.parent / "examples" / "hycon2_scenario1.toml")
     power_network(example, HERE / "hycon2_scenario1.png")
     admm(

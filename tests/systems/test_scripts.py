@@ -65,6 +65,6 @@ def test_the_picture_of_the_readme_can_be_drawn_anew(tmp_path: Path) -> None:
 
 def test_the_learning_picture_stands_on_white(tmp_path: Path) -> None:
     (tmp_path / "fig5.svg").write_text('<svg viewBox="0 0 4 2"><title>t</title></svg>', encoding="utf-8")
-    load(ROOT / "docs" / "pictures.py").learning(tmp_path / "fig5.svg", tmp_path / "learning.svg")
+    load(ROOT / "docs" / "pictures.py").on_white(tmp_path / "fig5.svg", tmp_path / "learning.svg")
     drawn = '<svg viewBox="0 0 4 2"><rect width="100%" height="100%" fill="white"/><title>t</title></svg>'
     assert (tmp_path / "learning.svg").read_text(encoding="utf-8") == drawn
