@@ -111,9 +111,7 @@ class Learning(Section):
                 raise PydanticCustomError("scale", "scale: {name} is no field that is learned", {"name": scaled})
         if self.method == "policy_gradient":
             if self.exploration is None or not self.exploration.tries:
-                raise PydanticCustomError(
-                    "explores", 'method = "policy_gradient" learns from exploration only: give one'
-                )
+                raise PydanticCustomError("explores", 'method = "policy_gradient" learns from exploration: give one')
             if self.replay is not None or self.perturbed_target:
                 raise PydanticCustomError("replays", 'method = "policy_gradient" has no replay and no perturbed_target')
         return self

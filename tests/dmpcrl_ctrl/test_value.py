@@ -222,5 +222,5 @@ def test_an_evaluator_does_not_take_bounds_that_it_has_no_rows_for(
 ) -> None:
     evaluator = kind(MPCProblem(PAIR, 3, 0.9))
     other = replace(PAIR[0], **{field: value})
-    with pytest.raises(ModelError, match=f"agent_1: {field} differs in which entries there are"):
+    with pytest.raises(ModelError, match=f"agent 0: {field} differs in which entries there are"):
         evaluator.with_problem(MPCProblem((other, PAIR[1]), 3, 0.9))

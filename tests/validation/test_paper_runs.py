@@ -1,17 +1,13 @@
 """What is run: policies on the noise that all meet, and distances of multipliers."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.controllers.learning_block import LearnerState
 from dmpcrl_ctrl.cosim import simulate
-from dmpcrl_ctrl.errors import SimulationError
-from dmpcrl_ctrl.validation import learners
-from dmpcrl_ctrl.validation.learners import COMPARED, SECOND
+from dmpcrl_ctrl.validation.learners import COMPARED
 from dmpcrl_ctrl.validation.paper import chain_mpc, chain_plant
 from dmpcrl_ctrl.validation.paper_runs import EVALUATION_SEED, run_work
 from dmpcrl_ctrl.validation.paper_work import Work, results
@@ -50,15 +46,3 @@ def test_every_learner_is_tried_out_as_it_learns(tmp_path: Path) -> None:
         assert found["samples"].tolist() == [12]
         assert found["cost"].shape == (1, 2)
         assert int(found["skipped"]) >= 0
-
-
-def test_of_a_learner_that_runs_away_there_is_what_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    def runs_away(*given: object, observe: Callable[[int, None, LearnerState], None], **options: object) -> None:
-        observe(49, None, COMPARED[SECOND]().init(0))
-        raise SimulationError("the state of the plant is no number any more")
-
-    monkeypatch.setattr(learners, "train", runs_away)
-    marks, skipped = learners.learned(SECOND, 2000, 0)
-    assert (list(marks), skipped) == ([50], 0)
-    monkeypatch.setattr(learners, "MARKS", (100,))  # lost before anything is kept: the start is what it has
-    assert list(learners.learned(SECOND, 2000, 0)[0]) == [0]
