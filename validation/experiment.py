@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core.core_schema import ErrorType
 
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.validation.section import nearest
@@ -26,6 +27,9 @@ from dmpcrl_ctrl.validation.toml_text import (
     split_key,
     write,
 )
+
+# pydantic's own kinds of errors; all others are told by the sections
+_TYPES = frozenset(get_args(ErrorType))
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,10 @@ def _first_error(
             path += ("kind",)
             message = _unknown_kind(path, shorten(value["kind"]), context["expected_tags"])
         else:
-            message = f"{dotted(path)} {_in_words(kind, item['msg'])}, got {shorten(value)}"
+            message = f"{dotted(path)} {_in_words(kind, item['msg'])}"
+            # what keys of a table have to do with each other is not told better by its being one
+            if kind in _TYPES or not isinstance(value, dict):
+                message += f", got {shorten(value)}"
         found.setdefault(path, []).append(message)
     # A table that may also be a word: what is wrong inside it says more than that it is no such word.
     above = {path[:depth] for path in found for depth in range(len(path))}

@@ -42,6 +42,7 @@ def test_what_is_wrong_is_named(setting: str, message: str) -> None:
         load_experiment(EXAMPLES / "chain_learning.toml", [Override.read(setting)])
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
+    assert "got a table" not in str(fault.value)
 
 
 @pytest.mark.parametrize("setting", ["learning.exploration.probability=0.0", "learning.exploration.strength=0.0"])
