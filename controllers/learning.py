@@ -12,7 +12,7 @@ for is not learned from, and counted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -66,8 +66,8 @@ class LearningState(LearnerState):
         The evaluation before this one.
     """
 
-    deltas: tuple[Array, ...] = ()
-    gradients: tuple[Array, ...] = ()
+    deltas: tuple[Array, ...] = field(kw_only=True)
+    gradients: tuple[Array, ...] = field(kw_only=True)
     last: Asked | None = None
 
 

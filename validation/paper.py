@@ -117,16 +117,8 @@ def chain_learning(
         "replay": Replay(5, 5, 5),
         "exploration": _exploration(Geometric(0.5), 1.0, variant),
     }
-    return LearningMPC(
-        mpc,
-        [_free(model, _CHAIN_PARAMETERS) for model in mpc.problem.models],
-        **{
-            **(first, second)[_recipe(order, variant) - 1],
-            "perturbed_target": variant != "default",
-            "trust": 1e-3 if variant == "default" else None,
-            **options,
-        },
-    )
+    made = [_free(model, _CHAIN_PARAMETERS) for model in mpc.problem.models]
+    return _learning(mpc, made, variant, order, (first, second), options)
 
 
 def chain_policy_learning(*, distributed: bool = True, **options: Any) -> PolicyLearning:
@@ -174,7 +166,7 @@ def power_learning(
         {name: np.asarray((weights | ties).get(name, value), dtype=float) for name, value in own.initial.items()}
         for own, ties in zip(made, (_TIES[name] for name in mpc.problem.names), strict=True)
     ]
-    sets = {"Q": semidefinite(), "R": semidefinite(1e-3), "P_ij": at_least(1e-3)}
+    sets = {"Q": semidefinite(), "R": semidefinite(1e-3), "P_ij": at_least(1e-3)} if variant == "default" else None
     first: dict[str, Any] = {
         "step_size": Geometric(7e-7, 0.98),
         "update_every": 100,
@@ -188,18 +180,7 @@ def power_learning(
         "replay": Replay(20, 20, 20),
         "exploration": _exploration(Geometric(0.5), 0.04, variant),
     }
-    return LearningMPC(
-        mpc,
-        made,
-        **{
-            **(first, second)[_recipe(order, variant) - 1],
-            "perturbed_target": variant != "default",
-            "trust": 1e-3 if variant == "default" else None,
-            "sets": sets if variant == "default" else None,
-            "theta": theta,
-            **options,
-        },
-    )
+    return _learning(mpc, made, variant, order, (first, second), {"sets": sets, "theta": theta, **options})
 
 
 def _controller(
@@ -218,10 +199,20 @@ def _exploration(probability: Geometric, strength: float, variant: Variant) -> E
     return Exploration(probability, strength, "uniform" if variant == "text" else "normal")
 
 
-def _recipe(order: Order | None, variant: Variant) -> Order:
+def _learning(
+    mpc: DistributedMPC | CentralizedMPC,
+    made: Sequence[Parametrization],
+    variant: Variant,
+    order: Order | None,
+    recipes: Sequence[Mapping[str, Any]],
+    options: Mapping[str, Any],
+) -> LearningMPC:
+    """Learning by the recipe of an order, with what the variants of both examples differ in."""
     if order not in (None, 1, 2):
         raise LearningError(f"order is 1, 2 or None, got {order!r}")
-    return order or _ORDER[variant]
+    unbiased = variant == "default"
+    common = {"perturbed_target": not unbiased, "trust": 1e-3 if unbiased else None}
+    return LearningMPC(mpc, made, **{**recipes[(order or _ORDER[variant]) - 1], **common, **options})
 
 
 def _require(variant: str) -> None:

@@ -75,10 +75,10 @@ class ReproduceOrder:
         first: dict[str, Work] = {}
         second: dict[str, Work] = {}
 
-        def add(into: dict[str, Work], name: str, example: Example, controller: str, seed: int = 0) -> None:
-            # learners have each a variant of their own, and are tried out alike
-            variant = "default" if controller.startswith("learn ") else self.variant
-            into[name] = Work(name, example, controller, variant, seed, self.extent)
+        def add(
+            into: dict[str, Work], name: str, example: Example, controller: str, seed: int = 0, variant: str = ""
+        ) -> None:
+            into[name] = Work(name, example, controller, variant or self.variant, seed, self.extent)
 
         asked = set(self.figures)
         if "fig1" in asked:
@@ -97,9 +97,10 @@ class ReproduceOrder:
                 add(second, f"chain-learned-central-{seed}", "chain", "try central", seed)
             add(second, "chain-deployed-0", "chain", "deploy distributed")
         if "learners" in asked:
+            # each has a variant of its own, and all are tried out alike
             for name in COMPARED:
                 for seed in range(self.seeds):
-                    add(first, f"learner {name}-{seed}", "chain", f"learn {name}", seed)
+                    add(first, f"learner {name}-{seed}", "chain", f"learn {name}", seed, "default")
         if asked & {"fig6", "fig7", "fig8"}:
             for learner in LEARNERS:
                 add(first, f"power-{learner}-0", "power", f"train {learner}")

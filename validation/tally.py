@@ -39,7 +39,7 @@ def tally(plant: Plant, block: Block, t_end: float, seed: int, others: Sequence[
         state, row = scheduler.instant(state)
         due, end = row is not None and len(others) in row.steps, state.tick == scheduler.end
         if row is not None and (due or end):
-            violated += outside(row.state, plant.task.state_limits)
+            violated += violates(row.state, plant.task.state_limits)
         if end:
             return Tally(cost, violated)
         if row is not None and due:
@@ -47,7 +47,7 @@ def tally(plant: Plant, block: Block, t_end: float, seed: int, others: Sequence[
         state = scheduler.advance(state, scheduler.next_instant(state))
 
 
-def outside(state: Array, limits: Array) -> bool:
+def violates(state: Array, limits: Array) -> bool:
     """Whether a state leaves its limits (n, 2) by more than rounding."""
     low, high = limits.T
     return bool(np.maximum(low - state, state - high).max(initial=0.0) > VIOLATION_TOLERANCE)

@@ -19,7 +19,7 @@ from dmpcrl_ctrl.cosim.scheduler import LoopState, Row, Scheduler
 from dmpcrl_ctrl.cosim.wiring import wire
 from dmpcrl_ctrl.errors import LearningError
 from dmpcrl_ctrl.plants import Plant
-from dmpcrl_ctrl.validation.tally import outside as leaves
+from dmpcrl_ctrl.validation.tally import violates
 
 # Samples between two checkpoints within an episode.
 CHECKPOINT_EVERY = 1000
@@ -197,7 +197,7 @@ class _Episode:
             count = state.blocks[self._block].count
             due = row is not None and self._block in row.steps
             if row is not None and (due or state.tick == scheduler.end):
-                outside[self._number] += leaves(row.state, self._limits)
+                outside[self._number] += violates(row.state, self._limits)
             if row is not None and due:
                 cost[self._number, count - 1] = row.cost.sum()
                 error[self._number, count - 1] = row.steps[self._block].record["td_error"].mean()

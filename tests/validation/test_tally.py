@@ -5,7 +5,7 @@ import numpy as np
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.validation.metrics import summarise
 from dmpcrl_ctrl.validation.paper import chain_mpc, chain_plant, power_mpc, power_plant
-from dmpcrl_ctrl.validation.tally import outside, tally
+from dmpcrl_ctrl.validation.tally import tally, violates
 
 
 def test_an_episode_costs_what_its_log_says() -> None:
@@ -22,6 +22,6 @@ def test_an_episode_costs_what_its_log_says() -> None:
 
 def test_a_state_on_its_limit_is_inside_and_one_without_limits_always() -> None:
     limits = np.array([[-1.0, 1.0], [-np.inf, np.inf]])
-    assert not outside(np.array([1.0, 1e9]), limits)
-    assert outside(np.array([1.001, 0.0]), limits)
-    assert outside(np.array([-1.001, 0.0]), limits)
+    assert not violates(np.array([1.0, 1e9]), limits)
+    assert violates(np.array([1.001, 0.0]), limits)
+    assert violates(np.array([-1.001, 0.0]), limits)
