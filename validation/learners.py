@@ -13,7 +13,7 @@ from dmpcrl_ctrl.cosim.scheduler import Row
 from dmpcrl_ctrl.errors import SimulationError
 from dmpcrl_ctrl.exploration import Exploration
 from dmpcrl_ctrl.schedule import Geometric
-from dmpcrl_ctrl.validation.paper import Variant, chain_learning, chain_plant, chain_policy_learning
+from dmpcrl_ctrl.validation.paper import chain_learning, chain_plant, chain_policy_learning
 from dmpcrl_ctrl.validation.training import train
 
 AS_PUBLISHED, FIRST = "first order, as published", "first order, unbiased"
@@ -41,7 +41,6 @@ def learned(name: str, samples: int, seed: int) -> tuple[dict[int, tuple[Theta, 
         if sample + 1 in (*MARKS, samples):
             marks[sample + 1] = state.theta
 
-    variant: Variant = "published" if name == AS_PUBLISHED else "default"
     with suppress(SimulationError):  # where its state runs away, what there was before is what it has learned
-        train(chain_plant(variant=variant), learning, steps=samples, seed=seed, observe=observe)
+        train(chain_plant(), learning, steps=samples, seed=seed, observe=observe)
     return marks or {0: learning.theta}, skipped
