@@ -62,15 +62,51 @@ def by_columns(matrix: Matrix) -> sparse.csc_matrix:
     return sparse.csc_matrix((matrix[rows, columns], rows.astype(np.int32), starts), shape=matrix.shape)
 
 
-def summed(entries: Entries, shape: tuple[int, int], small: bool) -> Matrix:
-    """The matrix with these entries, those at one place added up; dense where it is small."""
-    values, rows, columns = entries
-    if small:
-        flat = np.bincount(rows * shape[1] + columns, weights=values, minlength=shape[0] * shape[1])
-        return flat.reshape(shape).astype(np.float64, copy=False)  # of no entries the counts are whole numbers
-    matrix = sparse.csc_array(sparse.coo_array((values, (rows, columns)), shape=shape))
-    matrix.eliminate_zeros()
-    return matrix
+class BlockSum:
+    """A matrix put together from blocks, those at one place added up.
+
+    Parameters
+    ----------
+    shape
+        Of the matrix.
+    small
+        Whether it is dense.
+    """
+
+    def __init__(self, shape: tuple[int, int], small: bool) -> None:
+        self._shape = shape
+        self._dense = np.zeros(shape) if small else None
+        self._entries: list[Entries] = [(np.zeros(0), np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))]
+
+    def add(self, rows: Index, columns: Index, blocks: Array) -> None:
+        """Add blocks (..., a, b) at rows (..., a) x columns (..., b), or one block at all of them.
+
+        No two of them may have a place in common; what is added before or after may.
+        """
+        at = rows[..., :, None], columns[..., None, :]
+        if self._dense is not None:
+            self._dense[at] += blocks
+            return
+        shape = np.broadcast_shapes(blocks.shape, (*rows.shape, columns.shape[-1]))
+        down, along = (np.broadcast_to(part, shape).ravel() for part in at)
+        self._entries.append((np.broadcast_to(blocks, shape).ravel(), down, along))
+
+    def put(self, matrix: Matrix, rows: Index, columns: Index) -> None:
+        """Add a matrix at rows x columns, without its zeros where the sum is sparse."""
+        if self._dense is not None:
+            self.add(rows, columns, dense(matrix))
+            return
+        values, down, along = entries(matrix)
+        self._entries.append((values, rows[down], columns[along]))
+
+    def matrix(self) -> Matrix:
+        """The sum."""
+        if self._dense is not None:
+            return self._dense
+        values, rows, columns = map(np.concatenate, zip(*self._entries, strict=True))
+        matrix = sparse.csc_array(sparse.coo_array((values, (rows, columns)), shape=self._shape))
+        matrix.eliminate_zeros()
+        return matrix
 
 
 def existing(bounds: Array) -> Array:

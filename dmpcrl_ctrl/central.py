@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from dmpcrl_ctrl.admm import ADMMState
-from dmpcrl_ctrl.arrays import Array, Entries, Index, Matrix, entries, summed
+from dmpcrl_ctrl.arrays import Array, BlockSum, Index, Matrix
 from dmpcrl_ctrl.horizon import Horizon, build_horizon
 from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
 from dmpcrl_ctrl.layout import Layout, layout_of
@@ -115,22 +115,23 @@ class CentralEvaluator:
 
     def _assemble(self) -> tuple[Matrix, Matrix, Matrix]:
         # T_i'H_i T_i has the entries of H_i at other places; A_i T_i stand one below the other, and C_i T_i
-        hessians = [(entries(h.H), p, p) for h, p in zip(self.horizons, self._positions, strict=True)]
+        hessians = [(h.H, p, p) for h, p in zip(self.horizons, self._positions, strict=True)]
         return self._placed(hessians, self._size), self._stacked("A"), self._stacked("C")
 
     def _stacked(self, name: str) -> Matrix:
         parts, height = [], 0
         for horizon, positions in zip(self.horizons, self._positions, strict=True):
             matrix = getattr(horizon, name)
-            parts.append((entries(matrix), height + np.arange(matrix.shape[0]), positions))
+            parts.append((matrix, height + np.arange(matrix.shape[0]), positions))
             height += matrix.shape[0]
         return self._placed(parts, height)
 
-    def _placed(self, parts: Sequence[tuple[Entries, Index, Index]], height: int) -> Matrix:
+    def _placed(self, parts: Sequence[tuple[Matrix, Index, Index]], height: int) -> Matrix:
         """(height, size): the sum of matrices whose rows and columns are put at given places."""
-        placed = [(values, at[rows], to[columns]) for (values, rows, columns), at, to in parts]
-        values, rows, columns = map(np.concatenate, zip(*placed, strict=True))
-        return summed((values, rows, columns), (height, self._size), self._size <= self._dense)
+        total = BlockSum((height, self._size), self._size <= self._dense)
+        for matrix, at, to in parts:
+            total.put(matrix, at, to)
+        return total.matrix()
 
     def _network_program(self, programs: Sequence[QP]) -> QP:
         g = np.zeros(self._size)

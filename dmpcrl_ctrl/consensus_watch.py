@@ -1,9 +1,11 @@
 """Tells a disagreement that will not go away from slow convergence."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.consensus import Sweep, largest
+from dmpcrl_ctrl.consensus import Answer, Sweep, largest
 
 _WINDOW = 25
 _STEADY = 1e-3
@@ -28,14 +30,12 @@ class ConsensusWatch:
         self._pull = pull
         self._pulled = 0.0
         self._gaps: Array | None = None
-        self._usual: float | None = None
+        self._first: tuple[Answer, ...] | None = None
 
     def stalled(self, sweep: Sweep, count: int, last: bool) -> bool:
         """Whether the gaps are what they were a window ago, and y has grown out of proportion."""
         self._pulled += self._pull * sweep.state.factor
-        if self._usual is None:
-            duals = [(s.equality_dual, s.lower_dual, s.upper_dual) for s in (a.solution() for a in sweep.answers)]
-            self._usual = largest([part for parts in duals for part in parts])
+        self._first = self._first or sweep.answers
         if count % _WINDOW and not last:
             return False
         now, then = sweep.gaps, self._gaps
@@ -44,5 +44,10 @@ class ConsensusWatch:
         return (
             still
             and self._pulled > _OUT_OF_PROPORTION
-            and largest([sweep.state.stacked[1]]) > _OUT_OF_PROPORTION * self._usual
+            and largest([sweep.state.stacked[1]]) > _OUT_OF_PROPORTION * _largest_multiplier(self._first)
         )
+
+
+def _largest_multiplier(answers: Sequence[Answer]) -> float:
+    found = [answer.solution() for answer in answers]
+    return largest([part for s in found for part in (s.equality_dual, s.lower_dual, s.upper_dual)])

@@ -2,13 +2,12 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 
 from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, complete, iterate, sweeps
-from dmpcrl_ctrl.affine_law import AffineLaw
 from dmpcrl_ctrl.arrays import Array, dense
 from dmpcrl_ctrl.averaging import Averaging
 from dmpcrl_ctrl.averaging_weights import DENSE
@@ -21,6 +20,8 @@ from dmpcrl_ctrl.penalty import automatic_penalty
 from dmpcrl_ctrl.plan import Duals, Plan, read_duals, read_plan, rows_without_action
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP, QPSolution, Substitution, substitution
+from dmpcrl_ctrl.reduced import Point, Reduced, posed
+from dmpcrl_ctrl.reduction import Reduction, Roles, States, reduction, roles_of
 from dmpcrl_ctrl.solver import CheckedSolver, require_installed
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.value import Evaluation, Question, failed_evaluation, invalid_agent, same_structure
@@ -103,7 +104,7 @@ class DistributedEvaluator:
         for q, programs in self._programs.items():
             parts = zip(other.horizons, self.held, programs, strict=True)
             fresh = [
-                _local_program(horizon, h, self.weights[h.shared], q, self._solver).taking(old.solvers)
+                _local_program(horizon, h, self.weights[h.shared], q, self._solver, {**old.before, **old.met})
                 for horizon, h, old in parts
             ]
             other._programs[q] = fresh
@@ -200,48 +201,74 @@ class DistributedEvaluator:
         return None if memory is None else shifted_state(memory, self.held, self.shared.shifted())
 
 
+@dataclass(eq=False)
+class _Penalised:
+    """An agent's matrices at one scale of the penalty, and who solves for them.
+
+    Attributes
+    ----------
+    H
+        With factor E'W E added.
+    reduction
+        In inputs and copies alone, which is quickest; None where that does not go well.
+    solver
+        Checks what comes of that, and solves where nothing comes of it.
+    states
+        Where the rows were in the last solution.
+    """
+
+    H: Array
+    reduction: Reduction | None
+    solver: CheckedSolver
+    states: States
+
+
 @dataclass(frozen=True, eq=False)
 class _LocalProgram:
-    """What an agent keeps between evaluations: dense matrices, and a solver for each scale of the penalty met."""
+    """What an agent keeps between evaluations: dense matrices, and more for each scale of the penalty met."""
 
     cut: Substitution
+    roles: Roles
     held: Held
     weights: Array
     backend: str
-    solvers: dict[float, tuple[Array, CheckedSolver]] = field(default_factory=dict)
+    before: Mapping[float, _Penalised]
+    met: dict[float, _Penalised] = field(default_factory=dict)
 
-    def taking(self, solvers: Mapping[float, tuple[Array, CheckedSolver]]) -> "_LocalProgram":
-        """This program, with the solvers of one that differs in its numbers: they see that matrices have moved."""
-        for factor, (_, solver) in solvers.items():
-            self.solvers[factor] = self._penalised(factor), solver
-        return self
-
-    def at(self, factor: float) -> tuple[Array, CheckedSolver]:
-        """H + factor E'W E, and the solver that knows it."""
-        if factor not in self.solvers:
-            self.solvers[factor] = self._penalised(factor), CheckedSolver(self.backend)
-        return self.solvers[factor]
-
-    def _penalised(self, factor: float) -> Array:
-        penalised = self.cut.H.copy()
-        penalised[self.held.local, self.held.local] += factor * self.weights
-        return penalised
+    def at(self, factor: float) -> _Penalised:
+        """What there is for this scale of the penalty, with the solver of matrices before: it sees that they moved."""
+        if factor not in self.met:
+            H = self.cut.H.copy()
+            H[self.held.local, self.held.local] += factor * self.weights
+            alone = reduction(H, self.cut.A, self.cut.C, self.roles, self.held.local)
+            old = self.before.get(factor)
+            states = np.zeros(self.roles.rows, dtype=np.int8) if old is None else old.states
+            self.met[factor] = _Penalised(H, alone, CheckedSolver(self.backend) if old is None else old.solver, states)
+        return self.met[factor]
 
 
-def _local_program(horizon: Horizon, held: Held, weights: Array, action: bool, backend: str) -> _LocalProgram:
+def _local_program(
+    horizon: Horizon,
+    held: Held,
+    weights: Array,
+    action: bool,
+    backend: str,
+    before: Mapping[float, _Penalised] | None = None,
+) -> _LocalProgram:
     layout = horizon.layout
     fixed = layout.u[0] if action else np.zeros(0, dtype=np.intp)
     rows = rows_without_action(layout) if action else np.arange(layout.inequalities)
     cut = substitution(dense(horizon.H), dense(horizon.A), dense(horizon.C), fixed, rows)
-    return _LocalProgram(cut, Held(np.searchsorted(cut.free, held.local), held.shared), weights, backend)
+    local = Held(np.searchsorted(cut.free, held.local), held.shared)
+    return _LocalProgram(cut, roles_of(layout).cut(cut.free, rows), local, weights, backend, before or {})
 
 
 @dataclass(frozen=True, eq=False)
 class _Agent:
     """One agent's program (15a) in one evaluation, and how its solution reads.
 
-    Only the linear term moves from one iteration to the next. So the law of the last solution serves, by the scale of
-    the penalty, for as long as it says itself that the same bounds are active.
+    Only the linear term moves from one iteration to the next, which the reduced program is made for. Where there is
+    none, or it has no answer, the whole program is solved.
     """
 
     horizon: Horizon
@@ -250,30 +277,36 @@ class _Agent:
     states: Mapping[int, Array]
     given: Array
     qp: QP
-    laws: dict[float, AffineLaw | None] = field(default_factory=dict)
+    posed: dict[float, Reduced | None] = field(default_factory=dict)
+    responses: dict[float, Array | None] = field(default_factory=dict)
 
     def solve(self, linear: Array, factor: float) -> "_Answer":
         """One solve of (15a), see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
-        law, at = self.laws.get(factor), self.program.held.local
-        if law is not None:
-            shared = law.at(self.qp.g[at] + linear)
-            if shared is not None:
-                return _Answer(self, linear, factor, Status.OPTIMAL, shared)
-        solution = self.solved(linear, factor)
-        self.laws[factor] = self.program.at(factor)[1].law(at) if solution.status.ok else None
-        return _Answer(self, linear, factor, solution.status, solution.x[at], solution)
+        penalised = self.program.at(factor)
+        if factor not in self.posed:
+            self.posed[factor] = posed(penalised.reduction, replace(self.qp, H=penalised.H))
+        program = self.posed[factor]
+        point = None if program is None else program.at(linear, penalised.states)
+        if point is not None:
+            penalised.states, self.responses[factor] = point.pattern.states, point.pattern.response
+            return _Answer(self, linear, factor, Status.OPTIMAL, point.shared, point=point)
+        solution, at = self.solved(linear, factor), self.program.held.local
+        if program is not None and solution.status.ok:
+            penalised.states = program.states_at(solution)
+        self.responses[factor] = penalised.solver.response(at)
+        return _Answer(self, linear, factor, solution.status, solution.x[at], known=solution)
 
-    def solved(self, linear: Array, factor: float) -> QPSolution:
-        """All variables and multipliers for a linear term, checked."""
-        qp, (penalised, solver) = self.qp, self.program.at(factor)
+    def solved(self, linear: Array, factor: float, point: Point | None = None) -> QPSolution:
+        """All variables and multipliers for a linear term, checked; from a point, or from nothing."""
+        qp, penalised = self.qp, self.program.at(factor)
         g = qp.g.copy()
         g[self.program.held.local] += linear
-        return solver.solve(QP(penalised, g, qp.A, qp.b, qp.C, qp.lower, qp.upper))
+        offered = None if point is None else point.program.solution(point)
+        return penalised.solver.solve(QP(penalised.H, g, qp.A, qp.b, qp.C, qp.lower, qp.upper), offered)
 
     def law(self, factor: float) -> Array | None:
         """How the shared numbers follow their linear term, see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
-        law = self.laws.get(factor)
-        return None if law is None else law.slopes.response
+        return self.responses.get(factor)
 
     def plan(self, solution: QPSolution) -> Plan:
         """The plan in a solution."""
@@ -298,9 +331,10 @@ class _Answer:
     status: Status
     shared: Array
     known: QPSolution | None = None
+    point: Point | None = None
 
     def solution(self) -> QPSolution:
         """All variables and multipliers, checked."""
         if self.known is None:
-            self.known = self.agent.solved(self.linear, self.factor)
+            self.known = self.agent.solved(self.linear, self.factor, self.point)
         return self.known

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array, Index, Matrix, summed
+from dmpcrl_ctrl.arrays import Array, BlockSum, Index, Matrix
 from dmpcrl_ctrl.layout import Layout, layout_of
 from dmpcrl_ctrl.model import Coupling, LocalModel, States
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
@@ -119,30 +119,12 @@ def build_horizon(problem: MPCProblem, i: int, layout: Layout | None = None) -> 
     )
 
 
-class _Blocks:
-    """Collects dense blocks at index sets and adds them up as one matrix."""
-
-    def __init__(self) -> None:
-        self.rows: list[Index] = []
-        self.columns: list[Index] = []
-        self.values: list[Array] = []
-
-    def add(self, rows: Index, columns: Index, blocks: Array) -> None:
-        """Add blocks (..., a, b) at rows (..., a) x columns (..., b): one a stage, or the same at all of them."""
-        shape = np.broadcast_shapes(blocks.shape, (*rows.shape, columns.shape[-1]))
-        self.rows.append(np.broadcast_to(rows[..., :, None], shape).ravel())
-        self.columns.append(np.broadcast_to(columns[..., None, :], shape).ravel())
-        self.values.append(np.broadcast_to(blocks, shape).ravel())
-
-    def matrix(self, shape: tuple[int, int]) -> Matrix:
-        """The sum of all blocks."""
-        nothing = np.zeros(0, dtype=np.intp)
-        rows, columns = (np.concatenate([nothing, *parts]) for parts in (self.rows, self.columns))
-        return summed((np.concatenate([np.zeros(0), *self.values]), rows, columns), shape, shape[1] <= _DENSE)
+def _blocks(shape: tuple[int, int]) -> BlockSum:
+    return BlockSum(shape, shape[1] <= _DENSE)
 
 
 def _hessian(model: LocalModel, layout: Layout, w: Array) -> Matrix:
-    blocks, stage = _Blocks(), w[:, None, None]
+    blocks, stage = _blocks((layout.size, layout.size)), w[:, None, None]
     x, inner = layout.x[:-1], stage[1:-1]
     blocks.add(layout.u, layout.u, stage[:-1] * (model.R + model.R.T))
     blocks.add(layout.sigma, layout.sigma, 2.0 * stage[:-1] * np.diag(model.slack_quadratic[layout.priced]))
@@ -154,23 +136,23 @@ def _hessian(model: LocalModel, layout: Layout, w: Array) -> Matrix:
             for columns, right in parts:
                 blocks.add(rows, columns, inner * (left.T @ (model.Q_c + model.Q_c.T) @ right))
     blocks.add(layout.x[-1], layout.x[-1], w[-1] * (model.P + model.P.T))
-    return blocks.matrix((layout.size, layout.size))
+    return blocks.matrix()
 
 
 def _dynamics(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> Matrix:
     # prediction minus next state: A x(k) + sum_j A_ij x_j(k) + B u(k) - x(k+1) = -(E d(k) + b)
-    blocks, N = _Blocks(), layout.horizon
+    blocks, N = _blocks(shape), layout.horizon
     blocks.add(layout.dynamics, layout.u, model.B)
     blocks.add(layout.dynamics, layout.x, -np.eye(model.n))
     for at, block in _stacked(model.A, model.A_ij, layout):
         blocks.add(layout.dynamics[1:], at[: N - 1], block)
     if layout.terminal.size:
         blocks.add(layout.terminal, layout.x[-1], np.eye(model.n))
-    return blocks.matrix(shape)
+    return blocks.matrix()
 
 
 def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> Matrix:
-    blocks = _Blocks()
+    blocks = _blocks(shape)
     slack_of = np.zeros(len(model.lower), dtype=np.intp)
     slack_of[layout.priced] = np.arange(len(layout.priced))
     for kind, sign in ((layout.hard, 0.0), (layout.soft_lower, 1.0), (layout.soft_upper, -1.0)):
@@ -189,7 +171,7 @@ def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> 
     later = layout.rate.stage > 0
     before = layout.u[layout.rate.stage[later] - 1, layout.rate.component[later]]
     blocks.add(layout.rate.index[later][:, None], before[:, None], -one)
-    return blocks.matrix(shape)
+    return blocks.matrix()
 
 
 def _stacked(own: Array, others: Coupling, layout: Layout) -> list[tuple[Index, Array]]:

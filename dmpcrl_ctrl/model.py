@@ -14,8 +14,10 @@ under lower + x_lb - sigma(k) <= C_i x_i(k+1) + sum_j C_ij x_j(k+1) <= upper + x
 u_min <= u <= u_max and |u(k) - u(k-1)| <= du_max. There is no factor 1/2 in front of the weights.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -162,6 +164,38 @@ class LocalModel:
         object.__setattr__(self, "declared", columns)
         _require_order(self)
 
+    def moved(self, changes: Mapping[str | tuple[str, int], ArrayLike]) -> Self:
+        """The model with other numbers in some of its fields, which alone are checked.
+
+        Parameters
+        ----------
+        changes
+            "A", "V0" and the like, or ("A_ij", 2) for a block that the model has -> array of the same shape.
+
+        Raises
+        ------
+        ModelError
+            As of the model itself, and for a field or block that it does not have.
+        """
+        other = copy.copy(self)
+        for field, value in changes.items():
+            name, neighbour = (field, None) if isinstance(field, str) else field
+            old: Any = getattr(other, name) if name in _NUMBERS else {}
+            if neighbour is not None:
+                if neighbour not in old:
+                    raise ModelError(f"the model has no block {name}[{neighbour}]")
+                block = checked(f"{name}[{neighbour}]", value, old[neighbour].shape)
+                object.__setattr__(other, name, {**old, neighbour: block})
+                continue
+            if isinstance(old, dict):
+                raise ModelError(f"the model has no array {name!r}")
+            array = checked(name, value, np.shape(old), name in _MAY_BE_INFINITE)
+            object.__setattr__(other, name, float(array) if name == "V0" else array)
+            if name in _WEIGHTS:
+                _require_semidefinite(name, array)
+        _require_order(other)
+        return other
+
     @property
     def n(self) -> int:
         """Number of states."""
@@ -227,6 +261,7 @@ _ARRAYS: dict[str, tuple[str, float]] = {
     "Q_c": ("qq", 0.0),
 }
 _COUPLINGS = {"A_ij": "n", "C_ij": "p", "G_ij": "q"}
+_NUMBERS = frozenset({*_ARRAYS, *_COUPLINGS, "V0"})
 _WEIGHTS = ("Q", "R", "P", "Q_c")
 _MAY_BE_INFINITE = ("lower", "upper", "u_min", "u_max", "du_max", "slack_weight")
 

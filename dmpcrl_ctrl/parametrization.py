@@ -6,7 +6,7 @@ The second map, the pullback, is the adjoint of the derivative of the first. Eac
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
@@ -69,14 +69,7 @@ class Parametrization:
 
     def model(self, theta: Mapping[str, ArrayLike]) -> LocalModel:
         """The local model at `theta`; ModelError where theta lacks a name, or the model is none (see LocalModel)."""
-        changed = applied_together(self.parts, self._fields, self._checked(theta))
-        changes: dict[str, Any] = {name: dict(getattr(self.base, name)) for name in COUPLINGS}
-        for field, array in changed.items():
-            if isinstance(field, str):
-                changes[field] = array
-            else:
-                changes[field[0]][field[1]] = array
-        return replace(self.base, **changes)
+        return self.base.moved(applied_together(self.parts, self._fields, self._checked(theta)))
 
     def pullback(self, theta: Mapping[str, ArrayLike], gradient: Mapping[str, Any]) -> dict[str, Array]:
         """Derivative by theta of a value whose derivative by the model is known.

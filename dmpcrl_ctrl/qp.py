@@ -167,12 +167,6 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
     )
 
 
-def stationarity_scale(qp: QP, solution: QPSolution, sizes: Magnitudes) -> Array:
-    """(v,): what the residual of each entry of the stationarity is relative to."""
-    terms = np.abs(_stationarity_terms(qp, solution)).max(axis=0)
-    return _floored(terms, sizes.H * _largest(solution.x))
-
-
 def _stationarity_terms(qp: QP, solution: QPSolution) -> Array:
     """(4, v): what has to balance."""
     pushed = solution.upper_dual - solution.lower_dual

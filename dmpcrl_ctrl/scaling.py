@@ -68,13 +68,21 @@ class Scaling:
 
     def original(self, solution: QPSolution) -> QPSolution:
         """A solution of the scaled program in the units of the original one."""
-        return replace(
-            solution,
-            x=self.variables * solution.x,
-            equality_dual=self.equalities * solution.equality_dual / self.cost,
-            lower_dual=self.inequalities * solution.lower_dual / self.cost,
-            upper_dual=self.inequalities * solution.upper_dual / self.cost,
-        )
+        return _in_units(solution, self.variables, self.equalities / self.cost, self.inequalities / self.cost)
+
+    def scaled_solution(self, solution: QPSolution) -> QPSolution:
+        """A solution of the original program in the units of the scaled one."""
+        return _in_units(solution, 1.0 / self.variables, self.cost / self.equalities, self.cost / self.inequalities)
+
+
+def _in_units(solution: QPSolution, x: Array, equality: Array, inequality: Array) -> QPSolution:
+    return replace(
+        solution,
+        x=x * solution.x,
+        equality_dual=equality * solution.equality_dual,
+        lower_dual=inequality * solution.lower_dual,
+        upper_dual=inequality * solution.upper_dual,
+    )
 
 
 def equilibrate(qp: QP) -> Scaling:

@@ -13,7 +13,6 @@ import numpy as np
 
 from dmpcrl_ctrl import proxqp
 from dmpcrl_ctrl.active_set import ActiveSet, active_set, with_rows
-from dmpcrl_ctrl.affine_law import AffineLaw, Slopes, law_of, slopes_of
 from dmpcrl_ctrl.arrays import Array, Index, Matrix
 from dmpcrl_ctrl.backends import Backend, failed
 from dmpcrl_ctrl.convexity import convex
@@ -45,10 +44,12 @@ _PATIENCE, _NOW_AND_THEN = 4, 8
 
 @dataclass
 class Counts:
-    """How answers came about; every program counts once in the first seven.
+    """How answers came about; every program counts once in the first eight.
 
     Attributes
     ----------
+    offered
+        Found elsewhere.
     unchanged
         The last active rows, with the factors at hand.
     refactored
@@ -63,6 +64,7 @@ class Counts:
         Programs whose matrices differed from those before; those among them that needed new units, the first included.
     """
 
+    offered: int = 0
     unchanged: int = 0
     refactored: int = 0
     solved: int = 0
@@ -121,13 +123,20 @@ class CheckedSolver:
         self._primary = _backend(self.backend)
         self._known: _Known | None = None
         self._last: ActiveSet | None = None
-        self._answered: tuple[ActiveSet, QP, QPSolution] | None = None
-        self._slopes: tuple[ActiveSet, Slopes] | None = None
+        self._answered: ActiveSet | None = None
+        self._response: tuple[ActiveSet, Array] | None = None
         self._stale, self._in_vain = False, 0
         self._verdict: tuple[Array, bool] | None = None
 
-    def solve(self, qp: QP) -> QPSolution:
+    def solve(self, qp: QP, offered: QPSolution | None = None) -> QPSolution:
         """Solve one program; a status other than OPTIMAL means that the numbers are not to be used.
+
+        Parameters
+        ----------
+        qp
+            The program.
+        offered
+            A solution from elsewhere, which is as good as any other if it satisfies the conditions, and else forgotten.
 
         Raises
         ------
@@ -142,21 +151,26 @@ class CheckedSolver:
             if isinstance(known, Status):
                 self.counts.refused += 1
                 return failed(qp, known)
-            return known.scaling.original(self._solve(known.scaling.scaled(qp), known.sizes))
+            scaled = known.scaling.scaled(qp)
+            if offered is not None and self._holds(scaled, known.scaling.scaled_solution(offered), known.sizes):
+                self.counts.offered += 1
+                return offered
+            return known.scaling.original(self._solve(scaled, known.sizes))
 
-    def law(self, at: Index) -> AffineLaw | None:
-        """How the last answer follows g[at], its active rows fixed.
+    def response(self, at: Index) -> Array | None:
+        """(a, a): how x[at] of the last answer follows -g[at] while its active rows stay.
 
-        Answers with the same active rows have the same `slopes`; `at` is to be the same as well. None where there is no
+        Answers with the same active rows have the same array; `at` is to be the same as well. None where there is no
         answer, or one whose active rows are not known.
         """
         if self._answered is None or self._known is None:
             return None
-        rows, qp, solution = self._answered
-        scaling = self._known.scaling
-        if self._slopes is None or self._slopes[0] is not rows:
-            self._slopes = rows, slopes_of(qp, rows, at, scaling)
-        return law_of(self._slopes[1], qp, solution, rows, at, scaling, self._known.sizes, self.tolerance)
+        if self._response is None or self._response[0] is not self._answered:
+            # x' = x / D and g' = c D g: dx/dg = c D (dx'/dg') D
+            scaling, Z = self._known.scaling, self._answered.sensitivity(at)
+            units = scaling.variables[at]
+            self._response = self._answered, scaling.cost * units[:, None] * Z[at] * units
+        return self._response[1]
 
     def _accepted(self, qp: QP) -> _Known | Status:
         """What is known of the program's matrices, or why it is refused."""
@@ -227,7 +241,7 @@ class CheckedSolver:
         self.counts.refactored += refactored
         self.counts.unchanged += not refactored
         self._in_vain = 0 if refactored else self._in_vain
-        self._answered = self._last, qp, solution
+        self._answered = self._last
         return solution
 
     def _by_backend(self, qp: QP, sizes: Magnitudes) -> QPSolution | None:
@@ -279,7 +293,7 @@ class CheckedSolver:
         return replace(raw, status=Status.OPTIMAL) if off <= self.tolerance else None
 
     def _kept(self, qp: QP, rows: ActiveSet, point: QPSolution, raw: QPSolution) -> QPSolution:
-        self._last, self._answered, self._stale = rows, (rows, qp, point), False
+        self._last, self._answered, self._stale = rows, rows, False
         return replace(point, iterations=raw.iterations)
 
     def _reconciled(

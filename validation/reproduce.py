@@ -26,8 +26,20 @@ from dmpcrl_ctrl.validation.section import nearest
 from dmpcrl_ctrl.validation.workers import on_processes
 
 DATA, NUMBERS, PAGE, ORDER = "data", "summary.json", "report.html", "order.json"
-# rough seconds of one core, by which the longest pieces are begun first
-_LONG = {"train distributed": 100.0, "train central": 60.0, "learn": 40.0, "try": 30.0}
+# rough seconds of one core at full extent, by which the longest pieces are begun first; others take some 10
+_SECONDS = {
+    ("chain", "train distributed"): 340.0,
+    ("chain", "train central"): 320.0,
+    ("power", "train distributed"): 270.0,
+    ("power", "train central"): 120.0,
+    ("power", "deploy"): 160.0,
+    ("power", "try distributed"): 180.0,
+    ("power", "try central"): 60.0,
+    ("chain", "learn"): 90.0,
+    ("chain", "deploy"): 80.0,
+    ("chain", "try"): 90.0,
+    ("chain", "scenario"): 60.0,
+}
 
 
 @dataclass(frozen=True)
@@ -112,12 +124,14 @@ class ReproduceOrder:
             for learner in LEARNERS:
                 add(second, f"power-learned-{learner}-0", "power", f"try {learner}")
             add(second, "power-deployed-0", "power", "deploy distributed")
-        return sorted(first.values(), key=_length), list(second.values())
+        return sorted(first.values(), key=_length), sorted(second.values(), key=_length)
 
 
 def _length(work: Work) -> float:
-    seconds = next((s for name, s in _LONG.items() if work.controller.startswith(name)), 10.0)
-    return -seconds * (3.0 if work.example == "chain" and work.controller.startswith("train") else 1.0)
+    fitting = (
+        s for (example, name), s in _SECONDS.items() if (example, name) == (work.example, work.controller[: len(name)])
+    )
+    return -next(fitting, 10.0)
 
 
 @dataclass(frozen=True)

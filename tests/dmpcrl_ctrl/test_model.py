@@ -1,5 +1,6 @@
 """A local model refuses every shape, number and order that does not fit, and names it."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,50 @@ def test_only_columns_that_are_nonzero_or_declared_couple() -> None:
     assert model.coupled_columns(1) == (1, 2)
     assert model.coupled_columns(3) == (0,)
     assert model.neighbours == (1, 3)
+
+
+MOVED: dict[Any, Any] = {
+    "A": [[0.5, 0.1], [0.0, 0.9]],
+    "Q": np.diag([2.0, 3.0]),
+    "V0": 4.0,
+    "upper": [2.0, np.inf],
+    ("A_ij", 1): np.full((2, 3), 0.2),
+    ("G_ij", 1): np.full((1, 3), 0.3),
+}
+
+
+def test_a_moved_model_is_the_one_built_anew() -> None:
+    model = LocalModel(**VALID)
+    moved = model.moved(MOVED)
+    plain = {name: value for name, value in MOVED.items() if isinstance(name, str)}
+    anew = LocalModel(**{**VALID, **plain, "A_ij": {1: MOVED["A_ij", 1]}, "G_ij": {1: MOVED["G_ij", 1]}})
+    for name in (field.name for field in fields(LocalModel)):
+        mine, theirs, before = (getattr(m, name) for m in (moved, anew, LocalModel(**VALID)))
+        for one, other in zip(_numbers(mine), _numbers(theirs), strict=True):
+            assert np.array_equal(one, other), name
+        for one, other in zip(_numbers(getattr(model, name)), _numbers(before), strict=True):
+            assert np.array_equal(one, other), f"{name} of the model that was moved"
+    with pytest.raises(ValueError, match="read-only"):
+        moved.A[0, 0] = 2.0
+
+
+def _numbers(value: Any) -> list[Any]:
+    return [item for pair in sorted(value.items()) for item in pair] if isinstance(value, dict) else [value]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"A": np.eye(3)}, r"A has shape \(3, 3\), expected \(2, 2\)"),
+        ({"b": [np.nan, 0.0]}, r"b\[0\] is nan"),
+        ({"Q": -np.eye(2)}, "Q must be positive semidefinite"),
+        ({"u_min": [2.0]}, r"u_min\[0\] = 2 exceeds u_max\[0\] = 1"),
+        ({("A_ij", 1): np.ones((2, 2))}, r"A_ij\[1\] has shape"),
+        ({("A_ij", 2): np.ones((2, 3))}, r"no block A_ij\[2\]"),
+        ({"A_ij": np.ones((2, 3))}, "no array 'A_ij'"),
+        ({"declared": 1.0}, "no array 'declared'"),
+    ],
+)
+def test_a_model_is_moved_to_what_it_may_be_only(changes: dict[Any, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        LocalModel(**VALID).moved(changes)

@@ -40,8 +40,10 @@ def test_a_figure_needs_what_it_shows_and_no_more() -> None:
 
 
 def test_the_longest_work_is_begun_first() -> None:
-    first, _ = ReproduceOrder(()).works()
+    first, second = ReproduceOrder(()).works()
     assert [work.name for work in first[:2]] == ["chain-distributed-0", "chain-central-0"]
+    # what is left alone at the end is short
+    assert {work.name for work in second[:2]} == {"power-deployed-0", "power-learned-distributed-0"}
 
 
 @pytest.mark.parametrize(
