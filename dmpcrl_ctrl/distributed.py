@@ -302,7 +302,11 @@ class _Agent:
         g = qp.g.copy()
         g[self.program.held.local] += linear
         offered = None if point is None else point.program.solution(point)
-        return penalised.solver.solve(QP(penalised.H, g, qp.A, qp.b, qp.C, qp.lower, qp.upper), offered)
+        solution = penalised.solver.solve(QP(penalised.H, g, qp.A, qp.b, qp.C, qp.lower, qp.upper), offered)
+        if solution is not offered and offered is not None:
+            # not as good as it should be: not to be relied on where nobody looks
+            penalised.reduction = self.posed[factor] = None
+        return solution
 
     def law(self, factor: float) -> Array | None:
         """How the shared numbers follow their linear term, see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
