@@ -202,6 +202,7 @@ def iterate(
         themselves where None.
     """
     history: list[tuple[float, float]] = []
+    start = state
     natural = weights if curvature is None else curvature
     watch = ConsensusWatch(float((weights / natural).min(initial=1.0)))
     try:
@@ -213,6 +214,9 @@ def iterate(
                 break
         assert status is not None  # the last iteration always has a verdict
         solutions = complete(sweep)
+        if not all(answer.sound for answer in sweep.answers):
+            # what misled an agent it does not use again
+            return iterate(agents, weights, neighbourhood, start, options, curvature)
     except LocalFailure as failure:
         return _result(state, (), failure.status, failure.agent, history)
     culprit = -1 if status.ok else _most_at_odds(sweep.gaps, weights, neighbourhood)

@@ -132,6 +132,10 @@ class Answer(Protocol):
     def shared(self) -> Array:
         """(held,): xt, in the order of :class:`Held`."""
 
+    @property
+    def sound(self) -> bool:
+        """False once a check of the whole solution has found `shared` wanting."""
+
     def solution(self) -> QPSolution:
         """All variables and multipliers, checked; a status that is not OPTIMAL where the check finds them wanting."""
         ...

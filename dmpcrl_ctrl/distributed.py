@@ -290,23 +290,30 @@ class _Agent:
         if point is not None:
             penalised.states, self.responses[factor] = point.pattern.states, point.pattern.response
             return _Answer(self, linear, factor, Status.OPTIMAL, point.shared, point=point)
-        solution, at = self.solved(linear, factor), self.program.held.local
+        solution, _ = self.checked(linear, factor, None)
         if program is not None and solution.status.ok:
             penalised.states = program.states_at(solution)
+        at = self.program.held.local
         self.responses[factor] = penalised.solver.response(at)
         return _Answer(self, linear, factor, solution.status, solution.x[at], known=solution)
 
-    def solved(self, linear: Array, factor: float, point: Point | None = None) -> QPSolution:
-        """All variables and multipliers for a linear term, checked; from a point, or from nothing."""
+    def checked(self, linear: Array, factor: float, point: Point | None) -> tuple[QPSolution, bool]:
+        """All variables and multipliers for a linear term, and whether they are those of the point, if there is one.
+
+        A point that does not satisfy the whole program's conditions is the last of its kind.
+        """
         qp, penalised = self.qp, self.program.at(factor)
         g = qp.g.copy()
         g[self.program.held.local] += linear
-        offered = None if point is None else point.program.solution(point)
-        solution = penalised.solver.solve(QP(penalised.H, g, qp.A, qp.b, qp.C, qp.lower, qp.upper), offered)
-        if solution is not offered and offered is not None:
-            # not as good as it should be: not to be relied on where nobody looks
+        whole = QP(penalised.H, g, qp.A, qp.b, qp.C, qp.lower, qp.upper)
+        if point is None:
+            return penalised.solver.solve(whole), True
+        offered = point.program.solution(point)
+        solution = penalised.solver.solve(whole, offered)
+        sound = solution is offered and point.program.agrees(point, solution)
+        if not sound:
             penalised.reduction = self.posed[factor] = None
-        return solution
+        return solution, sound
 
     def law(self, factor: float) -> Array | None:
         """How the shared numbers follow their linear term, see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
@@ -336,9 +343,10 @@ class _Answer:
     shared: Array
     known: QPSolution | None = None
     point: Point | None = None
+    sound: bool = True
 
     def solution(self) -> QPSolution:
         """All variables and multipliers, checked."""
         if self.known is None:
-            self.known = self.agent.solved(self.linear, self.factor, self.point)
+            self.known, self.sound = self.agent.checked(self.linear, self.factor, self.point)
         return self.known

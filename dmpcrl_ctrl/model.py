@@ -182,7 +182,7 @@ class LocalModel:
             name, neighbour = (field, None) if isinstance(field, str) else field
             old: Any = getattr(other, name) if name in _NUMBERS else {}
             if neighbour is not None:
-                if neighbour not in old:
+                if name not in _COUPLINGS or neighbour not in old:
                     raise ModelError(f"the model has no block {name}[{neighbour}]")
                 block = checked(f"{name}[{neighbour}]", value, old[neighbour].shape)
                 object.__setattr__(other, name, {**old, neighbour: block})

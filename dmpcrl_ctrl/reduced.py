@@ -20,11 +20,13 @@ from dmpcrl_ctrl.qp import QP, QPSolution
 from dmpcrl_ctrl.reduction import Pattern, Reduction, States
 from dmpcrl_ctrl.status import Status
 
-# by what a row may leave its interval, relative to what its value is made of
-_ALLOWED = 1e-11
-# multipliers that do not follow another one
-_STILL = 1e-10
-_MOVES, _PATIENCE = 20, 3
+# by what a row may leave its interval, relative to its own terms
+_ALLOWED = 1e-13
+# multipliers that do not follow another one; what is left of equations that are solved
+_STILL, _SOLVED = 1e-9, 1e-12
+# by what shared numbers may differ from those of the checked solution
+_AGREES = 1e-8
+_MOVES, _PATIENCE, _REFINEMENTS = 20, 3, 2
 Directions = NDArray[np.int8]
 
 
@@ -37,18 +39,37 @@ class _Base:
     pattern
         Where the rows are.
     y
-        (p,): multipliers where `linear` is zero, as far as they are known without it.
+        (p,): multipliers, as far as they are known without solving.
     target
-        (active,): what D_UU y_U + 1/c y_U is to be, less G linear.
-    low, high
-        (p,): intervals of what is watched.
+        (active,): what (D_UU + 1/c) y_U is to be, less the values of the rows where y = 0.
     """
 
     pattern: Pattern
     y: Array
     target: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Watched:
+    """What is watched at one linear term: of each row its multiplier where it is active, else its value.
+
+    Attributes
+    ----------
+    y, values
+        (p,): multipliers; what is watched.
+    low, high
+        (p,): intervals.
+    """
+
+    y: Array
+    values: Array
     low: Array
     high: Array
+
+    @property
+    def direction(self) -> Directions:
+        """(p,): 1 where it lies above, -1 where it lies below its interval."""
+        return (self.values > self.high).astype(np.int8) - (self.values < self.low)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +81,7 @@ class Point:
     program, linear, pattern
         Of what, where, and where its rows are.
     shared, watched
-        (a,), (p,): the shared numbers; of each row its multiplier where it is active, else its value.
+        (a,), (p,): the shared numbers; of each row, in its units, its multiplier where it is active, else its value.
     """
 
     program: "Reduced"
@@ -91,48 +112,58 @@ class Reduced:
         self._v = -reduction.units * lapack.dpotrs(reduction.factor, pushed, lower=1)[0]
         point = self._start + reduction.basis @ self._v
         self._shared, self._values = point[reduction.held], reduction.rows @ point
-        terminal = qp.b[roles.terminal]
+        units, terminal = reduction.row_units, qp.b[roles.terminal]
         low = np.where(roles.lower < 0, -np.inf, qp.lower[roles.lower])
         high = np.where(roles.upper < 0, np.inf, qp.upper[roles.upper])
-        self._low = np.concatenate([terminal, low, qp.lower[roles.hard]])
-        self._high = np.concatenate([terminal, high, qp.upper[roles.hard]])
+        self._low = units * np.concatenate([terminal, low, qp.lower[roles.hard]])
+        self._high = units * np.concatenate([terminal, high, qp.upper[roles.hard]])
         self._price = np.full(p, np.inf)
-        self._price[roles.soft] = qp.g[roles.slacks]
+        self._price[roles.soft] = qp.g[roles.slacks] / units[roles.soft]
         self.possible = bool((self._low <= self._high).all() and np.isfinite(point).all())
         self._pinned = self._low == self._high
         self._intervals = self._all_intervals()
-        size = np.maximum(np.abs(self._values), np.maximum(np.abs(existing(self._low)), np.abs(existing(self._high))))
-        self._allowed = _ALLOWED * np.maximum(size, 1e-3 * size.max(initial=0.0))
-        self._base: _Base | None = None
-        self._at_zero: Array | None = None
+        self._terms = np.abs(reduction.rows) @ np.abs(point)
+        self._last: tuple[_Base, Array, Array, _Watched] | None = None
 
     def at(self, linear: Array, states: States) -> Point | None:
         """The solution for a linear term, looked for from rows in certain states on, or from the last solution.
 
         None where it is not found: rows depend on each other, or contradict each other.
         """
-        base = self._base
-        if base is not None:
-            point = self._followed(base, linear)
-            if point is not None:
-                return point
+        with np.errstate(all="ignore"):
+            return self._followed(linear) or self._found(linear, states)
+
+    def _followed(self, linear: Array) -> Point | None:
+        """The solution while the pattern stays that of the last one: an affine function."""
+        if self._last is None:
+            return None
+        base, there, moved, interval = self._last
+        moved = moved + base.pattern.follow @ (linear - there)
+        shared, watched = moved[: len(linear)], moved[len(linear) :]
+        if ((watched >= interval.low) & (watched <= interval.high)).all() and np.isfinite(shared).all():
+            return Point(self, linear, base.pattern, shared, watched)
+        return None
+
+    def _found(self, linear: Array, states: States) -> Point | None:
+        """The solution, from pattern to pattern."""
         values = self._values - self.reduction.G @ linear
+        terms = self._terms + np.abs(self.reduction.G) @ np.abs(linear)
+        base = None if self._last is None else self._last[0]
         base = base or self._based(states) or self._based(np.zeros_like(states))
         fewest, patience = len(values) + 1, _PATIENCE
         for _ in range(_MOVES):
-            if base is None:
+            watched = None if base is None else self._watched(base, values, terms)
+            if base is None or watched is None:
                 return None
-            watched, y = self._watched(base, values, linear)
-            above = watched > base.high
-            direction = above.astype(np.int8) - (watched < base.low)
+            direction = watched.direction
             left = int(np.count_nonzero(direction))
             if not left:
+                shared = self._shared - self.reduction.F @ linear - watched.y @ self.reduction.G
                 # not a number is on no side of anything
-                if not np.isfinite(watched).all():
+                if not (np.isfinite(watched.values).all() and np.isfinite(shared).all()):
                     return None
-                self._base, self._at_zero = base, None
-                shared = self._shared - self.reduction.F @ linear - y @ self.reduction.G
-                return Point(self, linear, base.pattern, shared, watched)
+                self._last = base, linear, np.concatenate([shared, watched.values]), watched
+                return Point(self, linear, base.pattern, shared, watched.values)
             # all at once, which is quick, for as long as there are fewer and fewer; else one by one, which ends
             fewest, patience = (left, _PATIENCE) if left < fewest else (fewest, patience - 1)
             after = None if patience < 0 else self._based(self._moved(base, watched, direction))
@@ -142,27 +173,28 @@ class Reduced:
             base = after
         return None
 
-    def _followed(self, base: _Base, linear: Array) -> Point | None:
-        """The solution while the pattern stays that of the last one: an affine function."""
-        a = len(linear)
-        if self._at_zero is None:
-            watched, y = self._watched(base, self._values, np.zeros(a))
-            self._at_zero = np.concatenate([self._shared - y @ self.reduction.G, watched])
-        moved = self._at_zero + base.pattern.follow @ linear
-        watched = moved[a:]
-        if ((watched >= base.low) & (watched <= base.high)).all():
-            return Point(self, linear, base.pattern, moved[:a], watched)
-        return None
-
-    def _watched(self, base: _Base, values: Array, linear: Array) -> tuple[Array, Array]:
-        """(p,) each: what is watched, and the multipliers; `values` are those of the rows where y = 0."""
-        active, D = base.pattern.active, self.reduction.D
-        y = base.y.copy()
+    def _watched(self, base: _Base, values: Array, terms: Array) -> _Watched | None:
+        """What is watched, where the rows have certain values at y = 0; None where that is lost in rounding."""
+        pattern, D = base.pattern, self.reduction.D
+        active, states, y = pattern.active, pattern.states, base.y.copy()
         # (D_UU + 1/c) y_U = r_U - G_U linear - D_UK y_K + e w/c - bound_U
-        y[active] = base.pattern.inverse @ (base.target + values[active])
+        right = base.target + values[active]
+        found = pattern.inverse @ right
+        size = np.abs(pattern.inverse) @ np.abs(right)
+        for _ in range(_REFINEMENTS):
+            found = found + pattern.inverse @ (right - pattern.inner @ found)
+        if not (np.abs(right - pattern.inner @ found) <= _SOLVED * np.abs(right).max(initial=0.0)).all():
+            return None
+        y[active] = found
         watched = values - D @ y
-        watched[active] = y[active]
-        return watched, y
+        watched[active] = found
+        at = states + 2, np.arange(len(states))
+        lows, highs, below, above = self._intervals
+        bounds = [edges[at] for edges in (lows, highs)]
+        allowed = [_ALLOWED * (terms + edges[at]) for edges in (below, above)]
+        for one in allowed:
+            one[active] = _ALLOWED * size
+        return _Watched(y, watched, bounds[0] - allowed[0], bounds[1] + allowed[1])
 
     def _based(self, states: States) -> _Base | None:
         """A pattern in this program; None where its active rows depend on each other."""
@@ -180,15 +212,9 @@ class Reduced:
         beyond = active[np.abs(states[active]) == 2]
         if len(beyond):
             target[np.searchsorted(active, beyond)] += e[beyond] * self._price[beyond] / red.curvature[beyond]
-        if not np.isfinite(target).all():
-            return None
-        low, high = (edges[states + 2, np.arange(len(states))] for edges in self._intervals)
-        allowed = self._allowed.copy()
-        # multipliers are as large as what they have to move
-        allowed[active] = _ALLOWED * np.abs(pattern.inverse @ (target + self._values[active])).max(initial=0.0)
-        return _Base(pattern, y, target, low - allowed, high + allowed)
+        return _Base(pattern, y, target) if np.isfinite(target).all() else None
 
-    def _moved(self, base: _Base, watched: Array, direction: Directions) -> States:
+    def _moved(self, base: _Base, watched: _Watched, direction: Directions) -> States:
         """Rows one state on; those that are pinned are never between their bounds.
 
         A row that depends on the active ones cannot join them: it takes the place of the first whose multiplier comes
@@ -202,32 +228,46 @@ class Reduced:
         stuck = joins[base.pattern.stuck[joins]] if len(joins) else joins
         return new if not len(stuck) else self._exchanged(base, watched, stuck[-1], direction[stuck[-1]])
 
-    def _exchanged(self, base: _Base, watched: Array, r: np.intp, d: np.int8) -> States:
-        active = base.pattern.active
+    def _exchanged(self, base: _Base, watched: _Watched, r: np.intp, d: np.int8) -> States:
+        active, states = base.pattern.active, base.pattern.states
         # y_j follows y_r by k_j
         k = -d * (base.pattern.inverse @ self.reduction.D[active, r])
         follows = np.abs(k) > _STILL
-        ends = np.where(k > 0.0, base.high[active], base.low[active])
-        free = self._pinned[active]
+        ends = np.where(k > 0.0, watched.high[active], watched.low[active])
+        free = self._pinned[active] & (np.abs(states[active]) == 1)
         ends[free] = np.copysign(self._price[active], k)[free]
         far = np.full(len(active), np.inf)
-        far[follows] = np.maximum((ends - watched[active])[follows] / k[follows], 0.0)
-        new = base.pattern.states.copy()
+        far[follows] = np.maximum((ends - watched.values[active])[follows] / k[follows], 0.0)
+        new = states.copy()
         if len(active) and far.min() < self._price[r]:
             first = int(np.argmin(far))
-            new[active[first]] += np.int8(np.sign(k[first]))
+            way = np.int8(np.sign(k[first]))
+            new[active[first]] = 2 * way if free[first] else new[active[first]] + way
             new[r] += d
         else:
             new[r] += 2 * d
         return new
 
-    def _all_intervals(self) -> tuple[Array, Array]:
-        """(5, p) each: between what values what is watched of a row keeps it in each state."""
+    def _all_intervals(self) -> tuple[Array, Array, Array, Array]:
+        """(5, p) each: in each state of a row, from where to where what is watched of it keeps it there, and the sizes
+        of the bounds among these ends."""
         price, low, high = self._price, self._low, self._high
         curved, none, endless = self.reduction.curvature > 0.0, np.zeros(len(price)), np.full(len(price), np.inf)
         lows = [-endless, -price, low, none, np.where(curved, price, high)]
         highs = [np.where(curved, -price, low), none, high, price, endless]
-        return np.array(lows), np.array(highs)
+        size_low, size_high = np.abs(existing(low)), np.abs(existing(high))
+        below, above = [none, none, size_low, none, size_high], [size_low, none, size_high, none, none]
+        return np.array(lows), np.array(highs), np.array(below), np.array(above)
+
+    def agrees(self, point: Point, solution: QPSolution) -> bool:
+        """Whether the shared numbers of a point are those of a solution that has been checked, in units of what costs
+        move them."""
+        red, own = self.reduction, np.sqrt(self.reduction.F.diagonal())
+        moved, found = own > 0.0, solution.x[red.held]
+        off = np.abs(found - point.shared)[moved] / own[moved]
+        size = np.maximum(np.abs(found), np.abs(self._shared))[moved] / own[moved]
+        pushed = np.linalg.norm(red.Y[:, : len(own)] @ point.linear)
+        return bool((off <= _AGREES * (size.max(initial=0.0) + pushed)).all())
 
     def states_at(self, solution: QPSolution) -> States:
         """Where the rows are in a solution, whoever found it: one with a multiplier is on a bound or beyond it."""
@@ -242,38 +282,62 @@ class Reduced:
         return (np.sign(y) * np.where(beyond, 2, 1)).astype(np.int8)
 
     def solution(self, point: Point) -> QPSolution:
-        """All variables and multipliers at a point."""
+        """All variables and multipliers at a point, refined once."""
+        with np.errstate(all="ignore"):
+            return self._solution(point)
+
+    def _solution(self, point: Point) -> QPSolution:
         red, qp, roles = self.reduction, self.qp, self.reduction.roles
-        states, active, told, soft = point.pattern.states, point.pattern.active, point.pattern.told, roles.soft
+        pattern, soft = point.pattern, roles.soft
+        states, active, told = pattern.states, pattern.active, pattern.told
+        e, a = np.sign(states), len(red.held)
         y = np.zeros(roles.rows)
         y[active] = point.watched[active]
-        y[told] = np.sign(states[told]) * self._price[told]
+        y[told] = e[told] * self._price[told]
         # v = v_0 - P^-1 (E'linear + S'y)
-        back = lapack.dtrtrs(red.factor, red.Y @ np.concatenate([point.linear, y]), lower=1, trans=1)[0]
-        x = self._start + red.basis @ (self._v - red.units * back)
+        x = self._start + red.basis @ (self._v - self._back(red.Y @ np.concatenate([point.linear, y])))
+        # what stationarity and the active rows still miss, and the step that makes up for it
+        g = qp.g.copy()
+        g[red.held] += point.linear
+        slope = red.units * (red.basis.T @ (red.H @ x + g + y @ red.rows))
+        lacking = lapack.dtrtrs(red.factor, slope, lower=1)[0]
+        missed = (red.rows @ x)[active] - np.where(e[active] > 0, self._high[active], self._low[active])
+        curved = active[np.abs(states[active]) == 2]
+        if len(curved):
+            missed[np.searchsorted(active, curved)] -= (y - e * self._price)[curved] / red.curvature[curved]
+        of_active = red.Y[:, a + active]
+        dy = pattern.inverse @ (missed - of_active.T @ lacking)
+        y[active] += dy
+        x -= red.basis @ self._back(lacking + of_active @ dy)
         values = red.rows[soft] @ x
-        away = np.maximum(values - self._high[soft], self._low[soft] - values)
+        away = np.maximum(values - self._high[soft], self._low[soft] - values) / red.row_units[soft]
         x[roles.slacks] = np.where(np.abs(states[soft]) == 2, np.maximum(away, 0.0), 0.0)
+        y *= red.row_units
         low, high = np.zeros((2, len(qp.lower)))
         down, up = np.maximum(-y, 0.0), np.maximum(y, 0.0)
         low[roles.hard], high[roles.hard] = down[soft.stop :], up[soft.stop :]
         for bound, side, part in ((roles.lower, low, down), (roles.upper, high, up)):
             there = bound >= 0
             side[bound[there]] = part[soft][there]
-        price = self._price[soft] + red.curvature[soft] * x[roles.slacks]
+        price = qp.g[roles.slacks] + red.H[roles.slacks, roles.slacks] * x[roles.slacks]
         low[roles.priced] = np.maximum(price - np.abs(y[soft]), 0.0)
         equality = np.zeros(len(qp.b))
         equality[roles.terminal] = y[: soft.start]
         # the adjoint recursion: A_x'lambda = -(H x + g + what the rows push)_x
-        slope = red.H @ x + qp.g + equality @ red.A + (high - low) @ red.C
-        slope[red.held] += point.linear
-        equality[roles.dynamics] = -lapack.dtrtrs(red.dynamics, slope[roles.states], lower=1, trans=1)[0]
+        push = red.H @ x + g + equality @ red.A + (high - low) @ red.C
+        equality[roles.dynamics] = -lapack.dtrtrs(red.dynamics, push[roles.states], lower=1, trans=1)[0]
         return QPSolution(x, equality, low, high, Status.OPTIMAL)
+
+    def _back(self, w: Array) -> Array:
+        """L^-T w, in units of v."""
+        found: Array = self.reduction.units * lapack.dtrtrs(self.reduction.factor, w, lower=1, trans=1)[0]
+        return found
 
 
 def posed(reduction: Reduction | None, qp: QP) -> Reduced | None:
     """The program, reduced; None where it cannot be, or a soft row's lower bound lies above its upper one."""
     if reduction is None:
         return None
-    program = Reduced(reduction, qp)
+    with np.errstate(all="ignore"):
+        program = Reduced(reduction, qp)
     return program if program.possible else None

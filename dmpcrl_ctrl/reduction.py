@@ -9,6 +9,8 @@ curvature c_r where it is soft. The rows are those of the terminal equality, the
 and E the shared numbers in terms of v, all that a solution needs stands in
 
     Y = L^-1 [E' S'],      Y'Y = [F G'; G D].
+
+Rows are in units that make the diagonal of D one: a row counts by what inputs do to it, in whatever units it was.
 """
 
 from dataclasses import dataclass, field
@@ -25,9 +27,9 @@ from dmpcrl_ctrl.layout import Layout
 States = NDArray[np.int8]
 
 # least reciprocal condition of P, largest growth of a prediction, at which numbers are still good enough
-_CONDITION, _GROWTH = 1e-9, 1e7
-# what is left of a row that depends on others, and the least pivot of rows that do not
-_STUCK, _INDEPENDENT = 1e-10, 1e-12
+_CONDITION, _GROWTH = 1e-8, 1e7
+# share of a row below which what does not follow from others is nothing; of its terms below which inputs do nothing
+_DEPENDENT, _ROUNDING = 1e-9, 1e-13
 _REMEMBERED = 64
 
 
@@ -118,8 +120,8 @@ class Reduction:
         The program; which of its variables are shared.
     dynamics
         (s, s): A at its dynamics and states, lower triangular.
-    rows
-        (p, variables): coefficients of the rows, without those of slacks.
+    row_units, rows
+        (p,) and (p, variables): the units, and the coefficients of the rows in them, without those of slacks.
     basis
         (variables, v): how states and free variables follow v.
     units, factor
@@ -136,6 +138,7 @@ class Reduction:
     roles: Roles
     held: Index
     dynamics: Array
+    row_units: Array
     rows: Array
     basis: Array
     units: Array
@@ -161,15 +164,15 @@ class Reduction:
         curved = beyond & (self.curvature > 0.0)
         active, told = np.flatnonzero((states % 2 == 1) | curved), np.flatnonzero(beyond & ~curved)
         inner = self.D[active[:, None], active]
-        inner[curved[active], curved[active]] += 1.0 / self.curvature[curved]
+        springs = curved[active]
+        inner[springs, springs] += 1.0 / self.curvature[active[springs]]
         if not len(active):
-            return Pattern(self, states, active, told, inner)
+            return Pattern(self, states, active, told, inner, inner)
         factor, info = lapack.dpotrf(inner, lower=1)
-        pivots = factor.diagonal()
-        if info or pivots.min() ** 2 < _INDEPENDENT * inner.diagonal().max():
+        if info or not (factor.diagonal() ** 2 > _DEPENDENT * inner.diagonal()).all():
             return None
         inverse, _ = lapack.dpotri(factor, lower=1)
-        return Pattern(self, states, active, told, inverse + np.tril(inverse, -1).T)
+        return Pattern(self, states, active, told, inner, inverse + np.tril(inverse, -1).T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,14 +185,15 @@ class Pattern:
         Of what; of all rows.
     active, told
         Rows whose multiplier is to be solved for; rows beyond a bound whose multiplier is their price.
-    inverse
-        (D_UU + 1/c)^-1 of the active rows, with 1/c for those beyond a bound.
+    inner, inverse
+        D_UU + 1/c of the active rows, with 1/c for those beyond a bound, and its inverse.
     """
 
     reduction: Reduction
     states: States
     active: Index
     told: Index
+    inner: Array
     inverse: Array
 
     @cached_property
@@ -214,7 +218,7 @@ class Pattern:
     def stuck(self) -> NDArray[np.bool_]:
         """(p,): rows that depend on the active ones: nothing moves them any more."""
         own, between = self.reduction.D.diagonal(), self.reduction.D[:, self.active]
-        return own - ((between @ self.inverse) * between).sum(axis=1) <= _STUCK * own
+        return own - ((between @ self.inverse) * between).sum(axis=1) <= _DEPENDENT * own
 
 
 def reduction(H: Array, A: Array, C: Array, roles: Roles, held: Index) -> Reduction | None:
@@ -222,27 +226,36 @@ def reduction(H: Array, A: Array, C: Array, roles: Roles, held: Index) -> Reduct
     s, f = roles.states, roles.free
     if not len(f):
         return None
-    dynamics = np.asfortranarray(A[roles.dynamics[:, None], s])
-    T, info = lapack.dtrtrs(dynamics, A[roles.dynamics[:, None], f], lower=1)
-    if info or not np.abs(T).max() < _GROWTH:
+    with np.errstate(all="ignore"):
+        dynamics = np.asfortranarray(A[roles.dynamics[:, None], s])
+        T, info = lapack.dtrtrs(dynamics, A[roles.dynamics[:, None], f], lower=1)
+        if info or not np.abs(T).max() < _GROWTH:
+            return None
+        basis = np.zeros((len(H), len(f)))
+        basis[s], basis[f, np.arange(len(f))] = -T, 1.0
+        P = basis.T @ H @ basis
+        if not (P.diagonal() > 0.0).all():
+            return None
+        units = 1.0 / np.sqrt(P.diagonal())
+        P = units[:, None] * P * units
+        factor, info = lapack.dpotrf(P, lower=1)
+        if info or not lapack.dpocon(factor, np.abs(P).sum(axis=0).max(), uplo="L")[0] > _CONDITION:
+            return None
+        soft = C[np.where(roles.lower >= 0, roles.lower, roles.upper)]
+        rows = np.concatenate([A[roles.terminal], soft, C[roles.hard]])
+        rows[:, roles.slacks] = 0.0
+        moves, terms = rows @ basis * units, np.abs(rows) @ np.abs(basis) * units
+        moves[np.linalg.norm(moves, axis=1) <= _ROUNDING * np.linalg.norm(terms, axis=1)] = 0.0
+        outer = np.concatenate([basis[held] * units, moves])
+        Y, a = lapack.dtrtrs(factor, np.asfortranarray(outer.T), lower=1)[0], len(held)
+        lengths = np.linalg.norm(Y[:, a:], axis=0)
+        row_units = np.divide(1.0, lengths, out=np.ones(len(rows)), where=lengths > 0.0)
+        Y[:, a:] *= row_units
+        gram = Y.T @ Y
+        curvature = np.zeros(len(rows))
+        curvature[roles.soft] = H[roles.slacks, roles.slacks] / row_units[roles.soft] ** 2
+        rows *= row_units[:, None]
+    if not (np.isfinite(gram).all() and np.isfinite(rows).all() and np.isfinite(curvature).all()):
         return None
-    basis = np.zeros((len(H), len(f)))
-    basis[s], basis[f, np.arange(len(f))] = -T, 1.0
-    P = basis.T @ H @ basis
-    diagonal = P.diagonal()
-    if not (diagonal > 0.0).all():
-        return None
-    units = 1.0 / np.sqrt(diagonal)
-    factor, info = lapack.dpotrf(units[:, None] * P * units, lower=1)
-    if info or lapack.dpocon(factor, 1.0, uplo="L")[0] < _CONDITION:
-        return None
-    soft = C[np.where(roles.lower >= 0, roles.lower, roles.upper)]
-    rows = np.concatenate([A[roles.terminal], soft, C[roles.hard]])
-    rows[:, roles.slacks] = 0.0
-    curvature = np.zeros(len(rows))
-    curvature[roles.soft] = H[roles.slacks, roles.slacks]
-    outer = np.concatenate([basis[held], rows @ basis])
-    Y = lapack.dtrtrs(factor, np.asfortranarray((outer * units).T), lower=1)[0]
-    gram, a = Y.T @ Y, len(held)
     blocks = gram[:a, :a], gram[a:, :a].copy(), gram[a:, a:].copy()
-    return Reduction(H, A, C, roles, held, dynamics, rows, basis, units, factor, Y, *blocks, curvature)
+    return Reduction(H, A, C, roles, held, dynamics, row_units, rows, basis, units, factor, Y, *blocks, curvature)

@@ -26,6 +26,7 @@ class Solved:
 
     shared: np.ndarray
     status: Status = Status.OPTIMAL
+    sound: bool = True
 
     def solution(self) -> QPSolution:
         return QPSolution(self.shared, NONE, NONE, NONE, self.status)

@@ -137,6 +137,7 @@ def _numbers(value: Any) -> list[Any]:
         ({("A_ij", 1): np.ones((2, 2))}, r"A_ij\[1\] has shape"),
         ({("A_ij", 2): np.ones((2, 3))}, r"no block A_ij\[2\]"),
         ({"A_ij": np.ones((2, 3))}, "no array 'A_ij'"),
+        ({("A", 0): np.eye(2)}, r"no block A\[0\]"),
         ({"declared": 1.0}, "no array 'declared'"),
     ],
 )

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 
 from dmpcrl_ctrl.arrays import Array, dense
 from dmpcrl_ctrl.consensus import held_by
+from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.horizon import build_horizon
 from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import shared_states
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.qp import QP, kkt_residuals
 from dmpcrl_ctrl.reduced import Reduced, posed
-from dmpcrl_ctrl.reduction import States, reduction, roles_of
+from dmpcrl_ctrl.reduction import Roles, States, reduction, roles_of
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.strategies import mpc_problems
@@ -206,3 +207,57 @@ def test_numbers_that_are_none_have_no_point() -> None:
     _, shared, held = local((problem, tuple(agent_data(problem, [np.zeros(2)] * 2))), 0, 5.0)
     assert shared is not None
     assert shared.at(np.full(len(held), np.nan), np.zeros(shared.reduction.roles.rows, dtype=np.int8)) is None
+
+
+def direct(H: Array, C: Array, lower: Array, upper: Array) -> tuple[QP, Reduced]:
+    """min 1/2 u'H u + linear'u, lower <= C u <= upper, all of u shared, beside a state that is zero."""
+    v, none = len(H), NOTHING
+    whole, A = np.zeros((v + 1, v + 1)), np.zeros((1, v + 1))
+    whole[0, 0], whole[1:, 1:], A[0, 0] = 1.0, H, -1.0
+    rows = np.hstack([np.zeros((len(C), 1)), C])
+    zero, hard = np.array([0]), np.arange(len(C))
+    roles = Roles(zero, 1 + np.arange(v), zero, none, none, none, none, none, hard)
+    qp = QP(whole, np.zeros(v + 1), A, np.zeros(1), rows, lower, upper)
+    found = posed(reduction(whole, A, rows, roles, 1 + np.arange(v)), qp)
+    assert found is not None
+    return qp, found
+
+
+@pytest.mark.parametrize("nearness", [1e-1, 1e-2, 1e-3, 1e-4])
+def test_rows_that_nearly_depend_on_each_other_keep_their_digits_or_have_no_point(nearness: float) -> None:
+    rng = np.random.default_rng(0)
+    found_any = False
+    for _ in range(20):
+        C, M = rng.normal(size=(4, 6)), rng.normal(size=(6, 6))
+        C[-1] = C[:-1].T @ rng.normal(size=3) + nearness * rng.normal(size=6)
+        H, x = M @ M.T + np.eye(6), rng.normal(size=6)
+        _, found = direct(H, C, C @ x, C @ x)
+        linear = -(H @ x) - C.T @ (rng.uniform(0.5, 2.0, 4) * rng.choice([-1.0, 1.0], 4))
+        point = found.at(linear, np.zeros(4, dtype=np.int8))
+        if point is not None:
+            found_any = True
+            assert np.abs(point.shared - x).max() < 1e-8 * np.abs(x).max()
+    assert found_any or nearness < 1e-3
+
+
+@pytest.mark.parametrize("ratio", [1.0, 10.0, 1e3])
+def test_the_units_of_one_input_hide_nothing_of_another(ratio: float) -> None:
+    r = ratio
+    _, found = direct(np.diag([r**2, r**-2]), np.eye(2), np.array([-1 / r, -r]), np.array([1 / r, r]))
+    start = np.zeros(2, dtype=np.int8)
+    assert found.at(np.array([-2 * r, -2 / r]), start) is not None
+    point = found.at(np.array([-2 * r, -(1 - 1e-6) / r]), start)
+    assert point is not None
+    assert point.shared == pytest.approx([1 / r, (1 - 1e-6) * r], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"C": [[1e155]], "upper": [1.0], "slack_weight": [1.0]},
+        {"C": [[1.0]], "lower": [4.0], "slack_weight": [0.01], "slack_quadratic": [1e-310]},
+    ],
+)
+def test_numbers_out_of_all_range_end_in_an_answer_and_no_warning(changes: dict[str, Any]) -> None:
+    problem = MPCProblem((LocalModel([[1.0]], [[1.0]], [[1.0]], [[1.0]], **changes),), 2)
+    assert DistributedEvaluator(problem).evaluate(agent_data(problem, [np.array([1.0])])).status.ok
