@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from dmpcrl_ctrl.arrays import Array, dense
+from dmpcrl_ctrl.arrays import Array, Index, dense
 from dmpcrl_ctrl.consensus import held_by
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.horizon import build_horizon
@@ -97,7 +97,7 @@ def test_a_program_whose_soft_bounds_cross_is_not_reduced() -> None:
     assert posed(None, qp) is None
 
 
-def local(case: tuple[MPCProblem, tuple[AgentData, ...]], i: int, weight: float) -> tuple[QP, Reduced | None, Array]:
+def local(case: tuple[MPCProblem, tuple[AgentData, ...]], i: int, weight: float) -> tuple[QP, Reduced | None, Index]:
     """Agent i's program with a penalty on what it shares."""
     problem, data = case
     horizons = [build_horizon(problem, k) for k in range(len(problem.models))]
