@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 from dmpcrl_ctrl.validation.experiment import Override, load_experiment
@@ -29,28 +28,6 @@ def test_a_script_can_be_imported_and_says_what_it_does(path: Path, capsys: pyte
     assert module.__doc__ is not None and f"python {path.relative_to(ROOT).as_posix()}" in module.__doc__
     assert capsys.readouterr().out == ""
     assert path.stem not in sys.modules
-
-
-def test_figure_1_of_one_state_falls_and_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = load(ROOT / "examples" / "figure1_dual_recovery.py")
-    monkeypatch.setattr(script, "STATES", 1)
-    curves = script.medians()
-    assert len(curves) == 2 * len(script.SCHEMES)
-    for curve in curves.values():
-        assert curve.shape == (script.ITERATIONS,)
-        assert curve[49] < 1e-3 * curve[0]
-    figure = script.draw(curves)
-    (axes,) = figure.axes
-    assert [line.get_label() for line in axes.lines] == [*curves, "published, one state"]
-    figure.savefig(tmp_path / "figure1.svg")
-    assert (tmp_path / "figure1.svg").stat().st_size > 5000
-
-
-@pytest.mark.long
-def test_figure_1_of_twenty_states_ends_as_published() -> None:
-    script = load(ROOT / "examples" / "figure1_dual_recovery.py")
-    for curve in script.medians().values():
-        assert np.all(curve[99] < 1e-8)
 
 
 def test_the_picture_of_the_readme_can_be_drawn_anew(tmp_path: Path) -> None:
