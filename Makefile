@@ -14,12 +14,13 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-long lint format types laws clean FORCE
+.PHONY: help install run test test-long bench lint format types laws clean FORCE
 
 help:
 	@echo "make run        run examples/hycon2_scenario1.toml, write its report to $(OUT)"
 	@echo "make test       lint, types and all quick tests;  make test-long: every test"
 	@echo "make lint       ruff (rules, format);  make format: mend them;  make types: mypy"
+	@echo "make bench      speed, as ratios within one run: docs/performance.md"
 	@echo "make install    only set up $(VENV);  make clean: remove what was built (not runs/)"
 
 install: $(VENV)/installed
@@ -32,6 +33,9 @@ test: lint types
 
 test-long: lint types
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "long or not long"
+
+bench: $(VENV)/installed
+	$(ONE_THREAD) $(BIN)/python -m benchmarks
 
 lint: $(VENV)/installed
 	$(BIN)/python -m ruff check .

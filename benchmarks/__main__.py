@@ -1,0 +1,54 @@
+"""python -m benchmarks [ROW ...]: measure, and write docs/performance.md where all rows were asked for."""
+
+import platform
+import sys
+from importlib.metadata import version
+from os import cpu_count
+from pathlib import Path
+
+from benchmarks.rows import ROWS, Row
+
+TABLE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+PACKAGES = ("numpy", "scipy", "proxsuite", "control")
+HEAD = """# Performance
+
+Written by `make bench`. A figure with a goal is a ratio within one run: two things are timed in turn, and the median
+over the pairs stands with its quartiles. Milliseconds have no goal: they tell where a machine stands.
+"""
+
+
+def processor() -> str:
+    """The name of the machine's processor, as far as it is told."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def line(row: Row) -> str:
+    """The row of the table."""
+    spread = "" if row.spread is None else f" ({row.spread[0]:.3g} to {row.spread[1]:.3g})"
+    reached = {True: "yes", False: "no", None: ""}[row.reached]
+    return f"| {row.name} | {row.goal} | {row.value:.3g}{spread} | {reached} | {row.note} |"
+
+
+def main(names: list[str]) -> int:
+    """Measure rows, all if none is named; 2 where one is not known."""
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        print(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}", file=sys.stderr)
+        return 2
+    lines = ["| what | goal | measured | reached | |", "|---|---|---|---|---|"]
+    for name in names or ROWS:
+        lines.append(line(ROWS[name]()))
+        print(lines[-1], flush=True)
+    if not names:
+        packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+        machine = f"{processor()}, {cpu_count()} cores; Python {platform.python_version()}, {packages}."
+        TABLE.write_text(f"{HEAD}\n{machine}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        print(f"wrote {TABLE}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

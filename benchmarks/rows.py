@@ -1,0 +1,191 @@
+"""What is measured: one function a row of docs/performance.md."""
+
+import copy
+import subprocess
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from benchmarks.measure import Ratio, in_turn, slope, timed
+from dmpcrl_ctrl.admm import ADMMOptions, sweeps
+from dmpcrl_ctrl.averaging import AveragingWarning
+from dmpcrl_ctrl.consensus import ADMMState, Subproblem, cold_state
+from dmpcrl_ctrl.controllers import DistributedMPC
+from dmpcrl_ctrl.distributed import DistributedEvaluator
+from dmpcrl_ctrl.model import LocalModel
+from dmpcrl_ctrl.problem import AgentData, MPCProblem
+from dmpcrl_ctrl.validation.paper import chain_learning, chain_mpc, chain_plant, power_learning, power_plant
+from dmpcrl_ctrl.validation.paper_baselines import power_scenario
+from dmpcrl_ctrl.validation.tally import tally
+from dmpcrl_ctrl.validation.training import train
+from dmpcrl_ctrl.value import agent_data
+
+_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes
+    ----------
+    name, goal
+        What is measured; what is to be reached, in words.
+    value, spread
+        What was measured, and its quartiles where there are several pairs.
+    reached
+        Whether that is the goal or better; None where there is none.
+    note
+        How, or why not.
+    """
+
+    name: str
+    goal: str
+    value: float
+    spread: tuple[float, float] | None
+    reached: bool | None
+    note: str
+
+
+def most(name: str, limit: float, found: Ratio, note: str) -> Row:
+    """A ratio that is to be small."""
+    return Row(name, f"<= {limit:g}", found.median, (found.low, found.high), found.median <= limit, note)
+
+
+def local_solve() -> Row:
+    """A local solve whose bounds stay active, against the product that it cannot do without."""
+    evaluator, data = _chain()
+    agents = evaluator._agents(data, None)
+    sweep = list(islice(evaluator.iterates(data), 50))[-1]
+    assert sweep.memory is not None
+    agent, held = agents[1], evaluator.held[1]
+    copies, y = sweep.memory.copies[1], sweep.memory.y[1]
+    linear = y - evaluator.weights[held.shared] * copies
+    agent.solve(linear, 1.0)
+    program = agent.posed[1.0]
+    assert program is not None
+    point = program.at(linear, agent.program.at(1.0).states)
+    assert point is not None
+    follow, times = np.ascontiguousarray(point.pattern.follow), 2000
+    found = in_turn(timed(lambda: agent.solve(linear, 1.0), times), timed(lambda: follow @ linear, times))
+    return most(
+        "local solve / its matrix-vector product", 3.0, found, f"{1e6 * found.one:.1f} us, middle agent of the chain"
+    )
+
+
+def published_step(example: str) -> Row:
+    """A training step as published: 50 iterations for V and for Q, 100 rounds of averaging."""
+    return _training_step(example, f"training step of {example} as published (50 + 100), ms", published=True)
+
+
+def own_step(example: str) -> Row:
+    """A training step of the published recipe with the evaluator as it comes."""
+    return _training_step(example, f"training step of {example}, own iterations, ms", published=False)
+
+
+def _training_step(example: str, name: str, *, published: bool) -> Row:
+    learning, plant, penalty = (
+        (chain_learning, chain_plant, 0.5) if example == "chain" else (power_learning, power_plant, 50.0)
+    )
+    block = copy.copy(learning(variant="published"))
+    mpc = block.mpc
+    if published:
+        admm = ADMMOptions(iterations=50, penalty=penalty)
+        options: dict[str, Any] = {"admm": admm, "averaging_rounds": 100, "acceleration": "none", "certify": False}
+        block.mpc = DistributedMPC(mpc.problem, mpc.sample_time, mpc.signals, **options)
+    loop, took = plant(variant="published"), []
+    for seed in range(3):
+        start = time.perf_counter()
+        train(loop, block, steps=_STEPS, episodes=1, seed=seed)
+        took.append(1e3 * (time.perf_counter() - start) / _STEPS)
+    return Row(name, "", float(np.median(took)), (min(took), max(took)), None, f"{_STEPS} steps, 3 seeds, one core")
+
+
+def growth(shape: str) -> Row:
+    """One iteration of ADMM over networks of 4 to 4,096 areas, by their number."""
+    sizes, took, iterations = [4, 16, 64, 256, 1024, 4096], [], 8
+    for size in sizes:
+        problem = _network(nx.cycle_graph(size) if shape == "ring" else nx.grid_2d_graph(*_sides(size)))
+        with warnings.catch_warnings():
+            # nothing is averaged here
+            warnings.simplefilter("ignore", AveragingWarning)
+            evaluator = DistributedEvaluator(problem, rounds=1)
+        agents = evaluator._agents(agent_data(problem, [np.array([0.1, -0.2])] * size), None)
+        start = cold_state(evaluator.held, evaluator.shared.size)
+        seconds = timed(partial(_iterate, evaluator, agents, start, iterations))
+        took.append(min(seconds() for _ in range(3)) / iterations)
+    found = slope(sizes, took)
+    note = ", ".join(f"{n}: {1e3 * t:.2g} ms" for n, t in zip(sizes, took, strict=True))
+    return Row(f"growth of an iteration, {shape}: log-log slope", "<= 1.05", found, None, found <= 1.05, note)
+
+
+def start_up() -> Row:
+    """The command line's help against an import of numpy."""
+
+    def run(*arguments: str) -> Callable[[], float]:
+        return timed(lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True))
+
+    found = in_turn(run("-m", "dmpcrl_ctrl", "--help"), run("-c", "import numpy"))
+    return most("dmpcrl-ctrl --help / import numpy", 2.5, found, f"{found.one:.2f} s")
+
+
+def policy_and_scenarios() -> Row:
+    """A step of the learned policy's controller against one of scenario MPC with 79 samples."""
+    plant, policy, scenario = (
+        power_plant(variant="published"),
+        power_learning(variant="published").controller(),
+        power_scenario(79),
+    )
+    found = in_turn(timed(lambda: tally(plant, policy, 20.0, 0)), timed(lambda: tally(plant, scenario, 20.0, 0)), 5)
+    return most("learned policy / scenario MPC of 79 samples", 0.1, found, "whole loop of the power network, agents")
+
+
+def _iterate(evaluator: DistributedEvaluator, agents: Sequence[Subproblem], start: ADMMState, iterations: int) -> None:
+    found = sweeps(agents, evaluator.weights, evaluator._neighbourhood, start, evaluator.admm)
+    deque(islice(found, iterations), maxlen=0)
+
+
+def _chain() -> tuple[DistributedEvaluator, tuple[AgentData, ...]]:
+    mpc = chain_mpc(variant="published")
+    evaluator = DistributedEvaluator(mpc.problem, ADMMOptions(iterations=50, penalty=0.5))
+    return evaluator, agent_data(mpc.problem, [np.array([0.2, 0.15])] * 3)
+
+
+def _network(graph: "nx.Graph[Any]") -> MPCProblem:
+    """Double integrators tied to their neighbours, with bounds on the inputs."""
+    places = {node: k for k, node in enumerate(graph)}
+    A, tie = np.array([[1.0, 0.1], [-0.1, 0.95]]), np.array([[0.0, 0.0], [0.04, 0.0]])
+    models = tuple(
+        LocalModel(
+            A, [[0.0], [0.1]], np.eye(2), [[0.1]], A_ij={places[n]: tie for n in graph[node]}, u_min=[-1.0], u_max=[1.0]
+        )
+        for node in graph
+    )
+    return MPCProblem(models, 5)
+
+
+def _sides(size: int) -> tuple[int, int]:
+    side = 2 ** int(np.log2(size) / 2)
+    return side, size // side
+
+
+ROWS: dict[str, Callable[[], Row]] = {
+    "local-solve": local_solve,
+    "chain-published": lambda: published_step("chain"),
+    "chain-own": lambda: own_step("chain"),
+    "power-published": lambda: published_step("power"),
+    "power-own": lambda: own_step("power"),
+    "ring": lambda: growth("ring"),
+    "grid": lambda: growth("grid"),
+    "start-up": start_up,
+    "scenarios": policy_and_scenarios,
+}
