@@ -139,14 +139,19 @@ def start_up() -> Row:
 
 
 def policy_and_scenarios() -> Row:
-    """A step of the learned policy's controller against one of scenario MPC with 79 samples."""
+    """The controller that learns, with the parameters it starts from, against scenario MPC of 79 samples."""
     plant, policy, scenario = (
         power_plant(variant="published"),
         power_learning(variant="published").controller(),
         power_scenario(79),
     )
     found = in_turn(timed(lambda: tally(plant, policy, 20.0, 0)), timed(lambda: tally(plant, scenario, 20.0, 0)), 5)
-    return most("learned policy / scenario MPC of 79 samples", 0.1, found, "whole loop of the power network, agents")
+    return most(
+        "controller that learns / scenario MPC of 79 samples",
+        0.1,
+        found,
+        "whole loop of the power network, agents, before learning",
+    )
 
 
 def _iterate(evaluator: DistributedEvaluator, agents: Sequence[Subproblem], start: ADMMState, iterations: int) -> None:

@@ -153,8 +153,6 @@ def _dynamics(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> Matr
 
 def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> Matrix:
     blocks = _blocks(shape)
-    slack_of = np.zeros(len(model.lower), dtype=np.intp)
-    slack_of[layout.priced] = np.arange(len(layout.priced))
     for kind, sign in ((layout.hard, 0.0), (layout.soft_lower, 1.0), (layout.soft_upper, -1.0)):
         # a row on x(k+1) reads stage k of the positions
         for at, block in _stacked(model.C, model.C_ij, layout):
@@ -162,7 +160,7 @@ def _inequalities(model: LocalModel, layout: Layout, shape: tuple[int, int]) -> 
             rows, stages, components = kind.index[known], kind.stage[known], kind.component[known]
             blocks.add(rows[:, None], at[stages], block[components][:, None, :])
         if sign:
-            sigma = layout.sigma[kind.stage, slack_of[kind.component]]
+            sigma = layout.sigma[layout.slack_place(kind)]
             blocks.add(kind.index[:, None], sigma[:, None], np.full((1, 1), sign))
     one = np.ones((1, 1))
     blocks.add(layout.slack.index[:, None], layout.sigma.reshape(-1, 1), one)

@@ -69,6 +69,10 @@ class Layout:
     rate: Rows
     inequalities: int
 
+    def slack_place(self, soft: Rows) -> tuple[Index, Index]:
+        """Where the slacks of soft rows stand in `sigma`."""
+        return soft.stage, np.searchsorted(self.priced, soft.component)
+
 
 def layout_of(problem: MPCProblem, i: int) -> Layout:
     """The layout of agent i's program; it depends on dimensions, coupling and on which bounds exist, not on values."""

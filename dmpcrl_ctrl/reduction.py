@@ -89,12 +89,10 @@ class Roles:
 
 def roles_of(layout: Layout) -> Roles:
     """The roles in one agent's program."""
-    slack_of = np.zeros(1 + layout.priced.max(initial=0), dtype=np.intp)
-    slack_of[layout.priced] = np.arange(len(layout.priced))
     bounds = []
     for kind in (layout.soft_lower, layout.soft_upper):
         rows = np.full(layout.sigma.shape, -1)
-        rows[kind.stage, slack_of[kind.component]] = kind.index
+        rows[layout.slack_place(kind)] = kind.index
         bounds.append(rows.ravel())
     lower, upper = bounds
     return Roles(
