@@ -260,12 +260,15 @@ class Reduced:
         return np.array(lows), np.array(highs), np.array(below), np.array(above)
 
     def agrees(self, point: Point, solution: QPSolution) -> bool:
-        """Whether the shared numbers of a point are those of a solution that has been checked, in units of what costs
-        move them."""
+        """Whether the shared numbers of a point are those of a solution that has been checked.
+
+        In units of what costs move them, and relative to their terms: at rest large inputs cancel in them.
+        """
         red, own = self.reduction, np.sqrt(self.reduction.F.diagonal())
         moved, found = own > 0.0, solution.x[red.held]
         off = np.abs(found - point.shared)[moved] / own[moved]
-        size = np.maximum(np.abs(found), np.abs(self._shared))[moved] / own[moved]
+        terms = np.abs(red.basis[red.held]) @ np.abs(solution.x[red.roles.free]) + np.abs(self._start[red.held])
+        size = np.maximum(terms, np.abs(self._shared))[moved] / own[moved]
         pushed = np.linalg.norm(red.Y[:, : len(own)] @ point.linear)
         return bool((off <= _AGREES * (size.max(initial=0.0) + pushed)).all())
 

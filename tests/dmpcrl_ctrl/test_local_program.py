@@ -52,3 +52,40 @@ def test_an_agent_that_was_misled_solves_its_whole_program(
     assert found.status is Status.OPTIMAL
     assert found.value == pytest.approx(expected.value, rel=1e-7)
     assert any(kept.reduction is None for p in evaluator._programs[False] for kept in p.met.values())
+
+
+def test_at_rest_large_inputs_that_cancel_do_not_look_like_an_error() -> None:
+    """A load of 0.28 is met by an input of 0.28: the angles that are shared are nothing but rounding."""
+    A = np.array([[1.0, 0.9, 0.3], [0.0, 0.8, 0.6], [0.0, 0.0, 0.5]])
+
+    def agent(j: int) -> LocalModel:
+        tie = np.array([[0.05, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])
+        own = A - tie @ np.ones((3, 3)) * np.array([1.0, 0.0, 0.0])
+        held: dict[str, Any] = {
+            "E": [[-0.3], [-0.6], [0.0]],
+            "u_min": [-0.5],
+            "u_max": [0.5],
+            "terminal_equality": True,
+        }
+        return LocalModel(own, [[0.0], [0.0], [0.5]], np.diag([500.0, 0.01, 10.0]), [[10.0]], A_ij={j: tie}, **held)
+
+    problem = MPCProblem((agent(1), agent(0)), 15)
+    loads = (0.28, 0.12)
+    data = tuple(
+        replace(
+            own,
+            state=np.array([1e-9, 0.0, load]),
+            disturbance=np.full((15, 1), load),
+            x_setpoint=np.tile([0.0, 0.0, load], (16, 1)),
+            u_setpoint=np.full((15, 1), load),
+        )
+        for own, load in zip(agent_data(problem, [np.zeros(3)] * 2), loads, strict=True)
+    )
+    evaluator = DistributedEvaluator(problem)
+    memory = None
+    for _ in range(5):
+        found = evaluator.evaluate(data, memory=memory)
+        memory = found.memory
+        assert found.status.ok
+        assert np.concatenate(found.action) == pytest.approx(loads, abs=1e-6)
+    assert all(kept.reduction is not None for p in evaluator._programs[False] for kept in p.met.values())
