@@ -5,7 +5,7 @@ The iteration itself is in :mod:`dmpcrl_ctrl.consensus`. Where it is accelerated
 converges without acceleration converges with it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from dmpcrl_ctrl.anderson import Acceleration
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.balancing import Balancing, balanced_factor
 from dmpcrl_ctrl.channel import Neighbourhood
-from dmpcrl_ctrl.consensus import ADMMState, LocalFailure, Subproblem, Sweep, largest, step
+from dmpcrl_ctrl.consensus import ADMMState, Agents, LocalFailure, Sweep, largest, step
 from dmpcrl_ctrl.consensus_watch import ConsensusWatch
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.qp import QPSolution
@@ -122,7 +122,7 @@ class ADMMResult:
 
 
 def sweeps(
-    agents: Sequence[Subproblem],
+    agents: Agents,
     weights: Array,
     neighbourhood: Neighbourhood,
     state: ADMMState,
@@ -163,7 +163,7 @@ def sweeps(
             rejected = False
             sweep, size = onward(sweep.state)
             continue
-        ahead, start = ahead.after(sweep, [agent.law(sweep.state.factor) for agent in agents], size)
+        ahead, start = ahead.after(sweep, agents.laws(sweep.state.factor), size)
         try:
             longer = onward(start)
         except LocalFailure:
@@ -178,7 +178,7 @@ def sweeps(
 
 
 def iterate(
-    agents: Sequence[Subproblem],
+    agents: Agents,
     weights: Array,
     neighbourhood: Neighbourhood,
     state: ADMMState,
@@ -214,7 +214,7 @@ def iterate(
                 break
         assert status is not None  # the last iteration always has a verdict
         solutions = complete(sweep)
-        if not all(answer.sound for answer in sweep.answers):
+        if not sweep.answers.sound:
             # what misled an agent it does not use again
             return iterate(agents, weights, neighbourhood, start, options, curvature)
     except LocalFailure as failure:
@@ -231,7 +231,7 @@ def complete(sweep: Sweep) -> tuple[QPSolution, ...]:
     LocalFailure
         Those of an agent do not satisfy its conditions.
     """
-    solutions = tuple(answer.solution() for answer in sweep.answers)
+    solutions = sweep.answers.solutions()
     for i, solution in enumerate(solutions):
         if not solution.status.ok:
             raise LocalFailure(i, solution.status)
@@ -244,14 +244,14 @@ def _verdict(
     """How it ended, if it has ended after `count` iterations."""
     if not len(sweep.state.z):
         return Status.OPTIMAL
-    primal, dual = residuals
-    last, size = count == options.iterations, 1.0 + largest([sweep.state.z])
+    last = count == options.iterations
     stalled = watch.stalled(sweep, count, last)
+    if options.tolerance is None and not last:
+        return None
+    (primal, dual), size = residuals, 1.0 + largest(sweep.state.z)
     if options.tolerance is None:
-        if not last:
-            return None
         return Status.CONSENSUS_STALLED if stalled and primal > _APART * size else Status.MAX_ITERATIONS
-    if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + largest([sweep.state.stacked[1]])):
+    if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + largest(sweep.state.y)):
         return Status.OPTIMAL
     if stalled and primal > 100.0 * options.tolerance * size:
         return Status.CONSENSUS_STALLED

@@ -6,7 +6,7 @@ gives the next start. With D the displacements of earlier iterations this is And
 and Ni 2011), which on an affine map is GMRES and ends after finitely many iterations.
 
 The usual differences of earlier points mix one side of a kink with the other. Here T'D is what the agents' laws make of
-D at the active bounds of now: each local solution is affine in its linear term (:meth:`Subproblem.law`), and
+D at the active bounds of now: each local solution is affine in its linear term (:meth:`Agents.laws`), and
 one exchange gives the images of all directions. So nothing that was learnt grows stale, and directions of earlier
 samples serve as well as those of this one. Images are made anew only where a law has changed.
 
@@ -97,8 +97,10 @@ class Acceleration:
         size
             |r| of its residuals.
         """
+        if not self.capacity:
+            return self, sweep.state
         now = [law for law in laws if law is not None]
-        if not self.capacity or len(now) < len(laws):
+        if len(now) < len(laws):
             return replace(self, known=None), sweep.state
         whole = self._size(sweep.state)
         if not size > _EPS * whole:
@@ -128,7 +130,7 @@ class Acceleration:
         g = _mixture(gram, right)
         # what the first iteration shows is of a start whose copies need not fit each other: nothing follows from it
         promised = np.inf if self.known is None else max(size**2 + float(right @ g), 0.0) ** 0.5
-        start = replace(_ahead(sweep.state, found, g, self.neighbourhood), directions=joined)
+        start = replace(_ahead(sweep.state, found, g), directions=joined)
         return replace(self, known=Known(now, found, gram, size, promised), suspect=False), start
 
     def doubted(self) -> "Acceleration":
@@ -150,7 +152,7 @@ class Acceleration:
 
     def _size(self, state: ADMMState) -> float:
         """Of a state, in the norm of the residuals."""
-        whole = self._joint(Directions(*state.stacked), state.factor)
+        whole = self._joint(Directions(state.copies, state.y), state.factor)
         return float(np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0]))
 
     def _with_newest(self, directions: Directions | None, sweep: Sweep) -> tuple[Directions | None, Directions | None]:
@@ -162,7 +164,7 @@ class Acceleration:
         """
         if directions is not None and directions.y.shape[1] >= len(self.neighbourhood.entries):
             return directions, None  # they span everything
-        after, before = (self._joint(Directions(*state.stacked)) for state in (sweep.state, sweep.start))
+        after, before = (self._joint(Directions(state.copies, state.y)) for state in (sweep.state, sweep.start))
         moved = after - before
         size, whole = np.sqrt(self._total(lambda own: np.array([moved[own] @ moved[own], after[own] @ after[own]])))
         if not size > max(_ROUNDING * whole, _TINY):
@@ -214,13 +216,10 @@ def _mixture(gram: Array, right: Array) -> Array:
     return np.asarray(-unit * np.linalg.solve(scaled, unit * right))
 
 
-def _ahead(state: ADMMState, found: Images, g: Array, neighbourhood: Neighbourhood) -> ADMMState:
+def _ahead(state: ADMMState, found: Images, g: Array) -> ADMMState:
     """T v + T'D g."""
-    copies, y = state.stacked
-    forward = copies + found.directions.copies @ g, y + found.directions.y @ g
-    return replace(
-        state, z=state.z + found.z @ g, copies=neighbourhood.apart(forward[0]), y=neighbourhood.apart(forward[1])
-    )
+    copies, y = state.copies + found.directions.copies @ g, state.y + found.directions.y @ g
+    return replace(state, z=state.z + found.z @ g, copies=copies, y=y)
 
 
 def _joined(before: Directions | None, newest: Directions, capacity: int) -> Directions:

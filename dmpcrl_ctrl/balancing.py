@@ -40,6 +40,8 @@ class Balancing:
 
     def after(self, size: float) -> "Balancing":
         """With the residual of one more iteration."""
+        if self.at is not None:
+            return self
         return replace(self, waited=self.waited + 1, sizes=(*self.sizes, size)[-3:])
 
     def changed(self) -> "Balancing":
@@ -62,7 +64,7 @@ def balanced_factor(sweep: Sweep, weights: Array, neighbourhood: Neighbourhood, 
     the norm of z (their ratio is noise then), and kept within 2^-20 and 2^20.
     """
     w = weights[neighbourhood.entries]
-    z, moved = sweep.state.stacked[0], sweep.moved[neighbourhood.entries] / sweep.state.factor
+    z, moved = sweep.state.copies, sweep.moved[neighbourhood.entries] / sweep.state.factor
 
     def share(own: slice) -> Array:
         return np.array([w[own] @ sweep.gaps[own] ** 2, moved[own] ** 2 @ (1.0 / w[own]), w[own] @ z[own] ** 2])

@@ -12,7 +12,6 @@ Writing (15b) with y keeps S'y = 0 by itself: a disturbance of y heals instead o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -57,7 +56,8 @@ class ADMMState:
     z
         (Z,): what is agreed, each entry as its owner knows it.
     copies, y
-        One array an agent, in the order of its :class:`Held`: its entries of z as they reached it; its multipliers.
+        (H,) each, one agent after the other, in the order of its :class:`Held`: its entries of z as they reached it;
+        its multipliers.
     factor
         By which W is scaled.
     directions
@@ -65,15 +65,10 @@ class ADMMState:
     """
 
     z: Array
-    copies: tuple[Array, ...]
-    y: tuple[Array, ...]
+    copies: Array
+    y: Array
     factor: float = 1.0
     directions: Directions | None = None
-
-    @cached_property
-    def stacked(self) -> tuple[Array, Array]:
-        """(H,) each: copies and y, one agent after the other."""
-        return np.concatenate(self.copies), np.concatenate(self.y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +80,7 @@ class Sweep:
     start, state
         Where it began; the new one.
     answers
-        Of the local programs.
+        What the agents' solves gave.
     gaps
         (H,): xt - S z, one agent after the other.
     moved
@@ -97,7 +92,7 @@ class Sweep:
 
     start: ADMMState
     state: ADMMState
-    answers: "tuple[Answer, ...]"
+    answers: "Answers"
     gaps: Array
     moved: Array
     residuals: Array
@@ -105,12 +100,12 @@ class Sweep:
     @property
     def primal(self) -> float:
         """Largest |xt - S z|."""
-        return largest([self.gaps])
+        return largest(self.gaps)
 
     @property
     def dual(self) -> float:
         """Largest |W (z - z_before)|."""
-        return largest([self.moved])
+        return largest(self.moved)
 
 
 class LocalFailure(DmpcrlError):
@@ -121,35 +116,45 @@ class LocalFailure(DmpcrlError):
         self.agent, self.status = agent, status
 
 
-class Answer(Protocol):
-    """What one agent's solve gave."""
-
-    @property
-    def status(self) -> Status:
-        """Unless it is OPTIMAL there are no numbers."""
+class Answers(Protocol):
+    """What one solve of every agent gave."""
 
     @property
     def shared(self) -> Array:
-        """(held,): xt, in the order of :class:`Held`."""
+        """(H,): xt, one agent after the other."""
+
+    def solutions(self) -> tuple[QPSolution, ...]:
+        """All variables and multipliers, checked; where the check finds them wanting, a status that is not OPTIMAL."""
+        ...
 
     @property
     def sound(self) -> bool:
-        """False once a check of the whole solution has found `shared` wanting."""
+        """False once the check has found `shared` wanting."""
 
-    def solution(self) -> QPSolution:
-        """All variables and multipliers, checked; a status that is not OPTIMAL where the check finds them wanting."""
+
+class Agents(Protocol):
+    """The agents' augmented programs (15a)."""
+
+    def solve(self, linear: Array, factor: float) -> Answers:
+        """Each by itself: minimise F_i + linear_i'xt_i + factor/2 |xt_i|^2_W.
+
+        Parameters
+        ----------
+        linear
+            (H,): one agent after the other, in the order of its :class:`Held`.
+        factor
+            By which W is scaled.
+
+        Raises
+        ------
+        LocalFailure
+            One of them cannot be solved.
+        """
         ...
 
-
-class Subproblem(Protocol):
-    """One agent's augmented program (15a)."""
-
-    def solve(self, linear: Array, factor: float) -> Answer:
-        """Minimise F_i + linear'xt + factor/2 |xt|^2_W, with the shared numbers in the order of :class:`Held`."""
-        ...
-
-    def law(self, factor: float) -> Array | None:
-        """(held, held): how xt of the last answer follows -linear while its active bounds stay; None: not known."""
+    def laws(self, factor: float) -> tuple[Array | None, ...]:
+        """(held, held) each: how xt_i of the last answer follows -linear_i while its active bounds stay; None: not
+        known. The same objects for as long as they stay what they are."""
         ...
 
 
@@ -171,34 +176,35 @@ def held_by(layouts: Sequence[Layout], shared: SharedStates) -> tuple[Held, ...]
 
 def cold_state(held: Sequence[Held], size: int) -> ADMMState:
     """All zeros."""
-    zeros = tuple(np.zeros(len(h.shared)) for h in held)
+    zeros = np.zeros(sum(len(h.shared) for h in held))
     return ADMMState(np.zeros(size), zeros, zeros)
 
 
-def shifted_state(state: ADMMState, held: Sequence[Held], later: Index) -> ADMMState:
-    """The state one sample on: each entry takes over the one a stage later, `later` from `SharedStates.shifted`.
+def places_later(held: Sequence[Held], later: Index) -> Index:
+    """(H,): where each agent holds what is to take an entry's place a sample on; `later` from `SharedStates.shifted`.
+
+    Where it does not hold that, the entry keeps its place.
+    """
+    places, start = [], 0
+    for h in held:
+        order = np.argsort(h.shared)
+        wanted = np.where(np.isin(later[h.shared], h.shared), later[h.shared], h.shared)
+        places.append(start + order[np.searchsorted(h.shared, wanted, sorter=order)])
+        start += len(h.shared)
+    return np.concatenate([np.zeros(0, dtype=np.intp), *places])
+
+
+def shifted_state(state: ADMMState, later: Index, places: Index) -> ADMMState:
+    """The state one sample on: each entry takes over the one a stage later, by :func:`places_later` where it is held.
 
     The scale of W is its own again: what made it fit belonged to the sample that is over. The directions are kept as
     they are: what spans the way of one sample spans that of the next.
     """
-    scratch = np.zeros(len(state.z))
-    moved: list[list[Array]] = []
-    for h, *parts in zip(held, state.copies, state.y, strict=True):
-        source = np.where(np.isin(later[h.shared], h.shared), later[h.shared], h.shared)
-        moved.append([])
-        for part in parts:
-            scratch[h.shared] = part
-            moved[-1].append(scratch[source])
-    copies, y = zip(*moved, strict=True)
-    return ADMMState(state.z[later], copies, y, directions=state.directions)
+    return ADMMState(state.z[later], state.copies[places], state.y[places], directions=state.directions)
 
 
 def step(
-    agents: Sequence[Subproblem],
-    weights: Array,
-    neighbourhood: Neighbourhood,
-    state: ADMMState,
-    relaxation: float = 1.0,
+    agents: Agents, weights: Array, neighbourhood: Neighbourhood, state: ADMMState, relaxation: float = 1.0
 ) -> Sweep:
     """One iteration of (15).
 
@@ -220,23 +226,13 @@ def step(
     LocalFailure
         A local solve failed.
     """
-    W = state.factor * weights[neighbourhood.entries]
-    copies, y = state.stacked
-    linear = y - W * copies
-    answers = []
-    for i, (agent, part) in enumerate(zip(agents, neighbourhood.parts, strict=True)):
-        # (15a): the quadratic part of the penalty stands in the agent's Hessian
-        answer = agent.solve(linear[part], state.factor)
-        if not answer.status.ok:
-            raise LocalFailure(i, answer.status)
-        answers.append(answer)
-    xt = np.concatenate([answer.shared for answer in answers])
-    z, after, residuals = _agree(xt, Directions(copies, y), state.factor * weights, neighbourhood, relaxation)
-    moved = ADMMState(
-        z, neighbourhood.apart(after.copies), neighbourhood.apart(after.y), state.factor, state.directions
-    )
-    gaps, by = xt - after.copies, state.factor * weights * (z - state.z)
-    return Sweep(state, moved, tuple(answers), gaps, by, residuals)
+    scaled = weights if state.factor == 1.0 else state.factor * weights
+    # (15a): the quadratic part of the penalty stands in the agents' Hessians
+    answers = agents.solve(state.y - scaled[neighbourhood.entries] * state.copies, state.factor)
+    xt = answers.shared
+    z, after, residuals = _agree(xt, Directions(state.copies, state.y), scaled, neighbourhood, relaxation)
+    moved = ADMMState(z, after.copies, after.y, state.factor, state.directions)
+    return Sweep(state, moved, answers, xt - after.copies, scaled * (z - state.z), residuals)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +262,7 @@ def images(
     factor: float,
     relaxation: float = 1.0,
 ) -> Images:
-    """The derivative of :func:`step` in K directions, by the agents' laws (:meth:`Subproblem.law`)."""
+    """The derivative of :func:`step` in K directions, by the agents' laws (:meth:`Agents.laws`)."""
     W = factor * weights[neighbourhood.entries]
     pushed = _times(W, directions.copies) - directions.y
     solved = [law @ pushed[part] for law, part in zip(laws, neighbourhood.parts, strict=True)]  # (15a)
@@ -300,6 +296,6 @@ def _times(diagonal: Array, columns: Array) -> Array:
     return diagonal * columns if columns.ndim == 1 else diagonal[:, None] * columns
 
 
-def largest(parts: Sequence[Array]) -> float:
-    """Largest absolute value in any of the arrays; 0 where they are empty."""
-    return max((float(np.abs(part).max()) for part in parts if part.size), default=0.0)
+def largest(part: Array) -> float:
+    """Largest absolute value; 0 where there is none."""
+    return float(np.maximum.reduce(np.abs(part), initial=0.0))

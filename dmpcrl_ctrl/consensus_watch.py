@@ -1,11 +1,9 @@
 """Tells a disagreement that will not go away from slow convergence."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.consensus import Answer, Sweep, largest
+from dmpcrl_ctrl.consensus import Answers, Sweep, largest
 
 _WINDOW = 25
 _STEADY = 1e-3
@@ -30,7 +28,7 @@ class ConsensusWatch:
         self._pull = pull
         self._pulled = 0.0
         self._gaps: Array | None = None
-        self._first: tuple[Answer, ...] | None = None
+        self._first: Answers | None = None
 
     def stalled(self, sweep: Sweep, count: int, last: bool) -> bool:
         """Whether the gaps are what they were a window ago, and y has grown out of proportion."""
@@ -44,10 +42,10 @@ class ConsensusWatch:
         return (
             still
             and self._pulled > _OUT_OF_PROPORTION
-            and largest([sweep.state.stacked[1]]) > _OUT_OF_PROPORTION * _largest_multiplier(self._first)
+            and largest(sweep.state.y) > _OUT_OF_PROPORTION * _largest_multiplier(self._first)
         )
 
 
-def _largest_multiplier(answers: Sequence[Answer]) -> float:
-    found = [answer.solution() for answer in answers]
-    return largest([part for s in found for part in (s.equality_dual, s.lower_dual, s.upper_dual)])
+def _largest_multiplier(answers: Answers) -> float:
+    parts = [part for s in answers.solutions() for part in (s.equality_dual, s.lower_dual, s.upper_dual)]
+    return largest(np.concatenate(parts))

@@ -7,11 +7,12 @@ from typing import Self
 import numpy as np
 
 from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, complete, iterate, sweeps
+from dmpcrl_ctrl.agent_programs import AgentPrograms
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.averaging import Averaging
 from dmpcrl_ctrl.averaging_weights import DENSE
 from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
-from dmpcrl_ctrl.consensus import ADMMState, cold_state, held_by, shifted_state
+from dmpcrl_ctrl.consensus import ADMMState, cold_state, held_by, places_later, shifted_state
 from dmpcrl_ctrl.horizon import build_horizon
 from dmpcrl_ctrl.lagrangian import agent_points, plan_costs
 from dmpcrl_ctrl.local_program import AgentProgram, LocalProgram, local_program
@@ -75,6 +76,8 @@ class DistributedEvaluator:
         self.shared = shared_states(problem)
         self.held = held_by([horizon.layout for horizon in self.horizons], self.shared)
         self._neighbourhood = Neighbourhood(self.shared.owner, tuple(h.shared for h in self.held), transport)
+        later = self.shared.shifted()
+        self._later = later, places_later(self.held, later)
         self.curvature = automatic_penalty(self.horizons, self.held, self.shared)
         given = self.admm.penalty
         self.weights = self.curvature if given == "auto" else np.full(self.shared.size, float(given))
@@ -143,7 +146,7 @@ class DistributedEvaluator:
             result = ADMMResult(sweep.state, complete(sweep), Status.MAX_ITERATIONS, -1, primal, dual)
             yield self._evaluation(agents, result, action)
 
-    def _agents(self, data: Sequence[AgentData], action: Sequence[Array] | None) -> list[AgentProgram]:
+    def _agents(self, data: Sequence[AgentData], action: Sequence[Array] | None) -> AgentPrograms:
         given = [np.zeros(0)] * len(data) if action is None else action
         q = action is not None
         if q not in self._programs:  # V and Q keep their solvers apart; who never asks for Q does not pay for it
@@ -151,12 +154,13 @@ class DistributedEvaluator:
                 local_program(horizon, h, self.weights[h.shared], q, self._solver)
                 for horizon, h in zip(self.horizons, self.held, strict=True)
             ]
-        return [
+        programs = tuple(
             AgentProgram(horizon, program, d, states, a, program.cut.remaining(horizon.program(d, states), a))
             for program, horizon, d, states, a in zip(
                 self._programs[q], self.horizons, data, self._told_states(data), given, strict=True
             )
-        ]
+        )
+        return AgentPrograms(programs, self._neighbourhood.parts)
 
     def _told_states(self, data: Sequence[AgentData]) -> list[dict[int, Array]]:
         """For each agent the states of its neighbours, in the components that couple; zero elsewhere."""
@@ -167,13 +171,11 @@ class DistributedEvaluator:
             for none, known in zip(nothing, told, strict=True)
         ]
 
-    def _evaluation(
-        self, agents: Sequence[AgentProgram], result: ADMMResult, action: Sequence[Array] | None
-    ) -> Evaluation:
-        pairs = list(zip(agents, result.solutions, strict=True))
+    def _evaluation(self, agents: AgentPrograms, result: ADMMResult, action: Sequence[Array] | None) -> Evaluation:
+        pairs = list(zip(agents.programs, result.solutions, strict=True))
         plans = tuple(agent.plan(solution) for agent, solution in pairs)
         duals = tuple(agent.duals(solution) for agent, solution in pairs)
-        values = plan_costs(agent_points(self.problem, [agent.data for agent in agents], plans, duals))
+        values = plan_costs(agent_points(self.problem, [agent.data for agent in agents.programs], plans, duals))
         return Evaluation(
             result.status,
             -1,
@@ -188,7 +190,7 @@ class DistributedEvaluator:
             result.state,
             Question(
                 self.problem,
-                tuple(agent.data for agent in agents),
+                tuple(agent.data for agent in agents.programs),
                 None if action is None else tuple(action),
                 self.components,
             ),
@@ -196,4 +198,4 @@ class DistributedEvaluator:
 
     def shifted(self, memory: ADMMState | None) -> ADMMState | None:
         """The memory one sample on, to start the next evaluation from."""
-        return None if memory is None else shifted_state(memory, self.held, self.shared.shifted())
+        return None if memory is None else shifted_state(memory, *self._later)

@@ -19,7 +19,6 @@ from dmpcrl_ctrl.qp import QP, QPSolution, Substitution, substitution
 from dmpcrl_ctrl.reduced import Point, Reduced, posed
 from dmpcrl_ctrl.reduction import Reduction, Roles, States, reduction, roles_of
 from dmpcrl_ctrl.solver import CheckedSolver
-from dmpcrl_ctrl.status import Status
 
 
 @dataclass(eq=False)
@@ -133,8 +132,8 @@ class AgentProgram:
     posed: dict[float, Reduced | None] = field(default_factory=dict)
     responses: dict[float, Array | None] = field(default_factory=dict)
 
-    def solve(self, linear: Array, factor: float) -> "LocalAnswer":
-        """One solve of (15a), see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
+    def point(self, linear: Array, factor: float) -> Point | None:
+        """The solution of the reduced program for a linear term and a scale of the penalty; None where it has none."""
         penalised = self.program.at(factor)
         if factor not in self.posed:
             self.posed[factor] = posed(penalised.reduction, replace(self.qp, H=penalised.H))
@@ -142,34 +141,36 @@ class AgentProgram:
         point = None if program is None else program.at(linear, penalised.states)
         if point is not None:
             penalised.states, self.responses[factor] = point.pattern.states, point.pattern.response
-            return LocalAnswer(self, linear, factor, Status.OPTIMAL, point.shared, point=point)
-        solution, _ = self.checked(linear, factor, None)
+        return point
+
+    def solve(self, linear: Array, factor: float) -> QPSolution:
+        """The solution of the whole program, after :meth:`point` has found none; it tells the next where to look."""
+        penalised, program = self.program.at(factor), self.posed[factor]
+        solution = penalised.solver.solve(self._whole(linear, factor))
         if program is not None and solution.status.ok:
             penalised.states = program.states_at(solution)
-        at = self.program.held.local
-        self.responses[factor] = penalised.solver.response(at)
-        return LocalAnswer(self, linear, factor, solution.status, solution.x[at], known=solution)
+        self.responses[factor] = penalised.solver.response(self.program.held.local)
+        return solution
 
-    def checked(self, linear: Array, factor: float, point: Point | None) -> tuple[QPSolution, bool]:
-        """All variables and multipliers for a linear term, and whether they are those of the point, if there is one.
+    def checked(self, point: Point, factor: float) -> tuple[QPSolution, bool]:
+        """All variables and multipliers at a point, and whether they are its own.
 
         A point that does not satisfy the whole program's conditions is the last of its kind.
         """
-        qp, penalised = self.qp, self.program.at(factor)
-        g = qp.g.copy()
-        g[self.program.held.local] += linear
-        whole = QP(penalised.H, g, qp.A, qp.b, qp.C, qp.lower, qp.upper)
-        if point is None:
-            return penalised.solver.solve(whole), True
-        offered = point.program.solution(point)
-        solution = penalised.solver.solve(whole, offered)
+        penalised, offered = self.program.at(factor), point.program.solution(point)
+        solution = penalised.solver.solve(self._whole(point.linear, factor), offered)
         sound = solution is offered and point.program.agrees(point, solution)
         if not sound:
             penalised.reduction = self.posed[factor] = None
         return solution, sound
 
+    def _whole(self, linear: Array, factor: float) -> QP:
+        g = self.qp.g.copy()
+        g[self.program.held.local] += linear
+        return replace(self.qp, H=self.program.at(factor).H, g=g)
+
     def law(self, factor: float) -> Array | None:
-        """How the shared numbers follow their linear term, see :class:`~dmpcrl_ctrl.consensus.Subproblem`."""
+        """How the shared numbers of the last solution follow their linear term, its sign turned; None: not known."""
         return self.responses.get(factor)
 
     def plan(self, solution: QPSolution) -> Plan:
@@ -183,23 +184,3 @@ class AgentProgram:
         low, high = np.zeros((2, layout.inequalities))
         low[rows], high[rows] = solution.lower_dual, solution.upper_dual
         return read_duals(layout, self.horizon.model, solution.equality_dual, low, high)
-
-
-@dataclass(eq=False)
-class LocalAnswer:
-    """See :class:`~dmpcrl_ctrl.consensus.Answer`; what is not shared is computed where somebody asks for it."""
-
-    agent: AgentProgram
-    linear: Array
-    factor: float
-    status: Status
-    shared: Array
-    known: QPSolution | None = None
-    point: Point | None = None
-    sound: bool = True
-
-    def solution(self) -> QPSolution:
-        """All variables and multipliers, checked."""
-        if self.known is None:
-            self.known, self.sound = self.agent.checked(self.linear, self.factor, self.point)
-        return self.known

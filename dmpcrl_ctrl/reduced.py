@@ -82,6 +82,8 @@ class Point:
         Of what, where, and where its rows are.
     shared, watched
         (a,), (p,): the shared numbers; of each row, in its units, its multiplier where it is active, else its value.
+    low, high
+        (p,): between which `watched` may move while the pattern stays what it is.
     """
 
     program: "Reduced"
@@ -89,6 +91,8 @@ class Point:
     pattern: Pattern
     shared: Array
     watched: Array
+    low: Array
+    high: Array
 
 
 class Reduced:
@@ -123,7 +127,7 @@ class Reduced:
         self._pinned = self._low == self._high
         self._intervals = self._all_intervals()
         self._terms = np.abs(reduction.rows) @ np.abs(point)
-        self._last: tuple[_Base, Array, Array, _Watched] | None = None
+        self._last: _Base | None = None
 
     def at(self, linear: Array, states: States) -> Point | None:
         """The solution for a linear term, looked for from rows in certain states on, or from the last solution.
@@ -131,25 +135,13 @@ class Reduced:
         None where it is not found: rows depend on each other, or contradict each other.
         """
         with np.errstate(all="ignore"):
-            return self._followed(linear) or self._found(linear, states)
-
-    def _followed(self, linear: Array) -> Point | None:
-        """The solution while the pattern stays that of the last one: an affine function."""
-        if self._last is None:
-            return None
-        base, there, moved, interval = self._last
-        moved = moved + base.pattern.follow @ (linear - there)
-        shared, watched = moved[: len(linear)], moved[len(linear) :]
-        if ((watched >= interval.low) & (watched <= interval.high)).all() and np.isfinite(shared).all():
-            return Point(self, linear, base.pattern, shared, watched)
-        return None
+            return self._found(linear, states)
 
     def _found(self, linear: Array, states: States) -> Point | None:
         """The solution, from pattern to pattern."""
         values = self._values - self.reduction.G @ linear
         terms = self._terms + np.abs(self.reduction.G) @ np.abs(linear)
-        base = None if self._last is None else self._last[0]
-        base = base or self._based(states) or self._based(np.zeros_like(states))
+        base = self._last or self._based(states) or self._based(np.zeros_like(states))
         fewest, patience = len(values) + 1, _PATIENCE
         for _ in range(_MOVES):
             watched = None if base is None else self._watched(base, values, terms)
@@ -162,8 +154,8 @@ class Reduced:
                 # not a number is on no side of anything
                 if not (np.isfinite(watched.values).all() and np.isfinite(shared).all()):
                     return None
-                self._last = base, linear, np.concatenate([shared, watched.values]), watched
-                return Point(self, linear, base.pattern, shared, watched.values)
+                self._last = base
+                return Point(self, linear, base.pattern, shared, watched.values, watched.low, watched.high)
             # all at once, which is quick, for as long as there are fewer and fewer; else one by one, which ends
             fewest, patience = (left, _PATIENCE) if left < fewest else (fewest, patience - 1)
             after = None if patience < 0 else self._based(self._moved(base, watched, direction))

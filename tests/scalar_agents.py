@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dmpcrl_ctrl.channel import Neighbourhood, Transport
-from dmpcrl_ctrl.consensus import Held
+from dmpcrl_ctrl.consensus import Held, LocalFailure
 from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 
@@ -26,7 +26,6 @@ class Solved:
 
     shared: np.ndarray
     status: Status = Status.OPTIMAL
-    sound: bool = True
 
     def solution(self) -> QPSolution:
         return QPSolution(self.shared, NONE, NONE, NONE, self.status)
@@ -51,3 +50,36 @@ class Scalar:
     def law(self, factor: float) -> np.ndarray | None:
         """Zero at a bound."""
         return np.array([[0.0 if self.x in (self.low, self.high) else 1.0 / (self.h + factor * self.w)]])
+
+
+@dataclass(frozen=True)
+class AllSolved:
+    """The answers of all agents."""
+
+    answers: Sequence[Solved]
+    sound: bool = True
+
+    @property
+    def shared(self) -> np.ndarray:
+        return np.concatenate([answer.shared for answer in self.answers])
+
+    def solutions(self) -> tuple[QPSolution, ...]:
+        return tuple(answer.solution() for answer in self.answers)
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Agents that hold one number each, solved one after the other."""
+
+    agents: Sequence[Scalar]
+
+    def solve(self, linear: np.ndarray, factor: float) -> AllSolved:
+        answers = []
+        for i, agent in enumerate(self.agents):
+            answers.append(agent.solve(linear[i : i + 1], factor))
+            if not answers[-1].status.ok:
+                raise LocalFailure(i, answers[-1].status)
+        return AllSolved(answers)
+
+    def laws(self, factor: float) -> tuple[np.ndarray | None, ...]:
+        return tuple(agent.law(factor) for agent in self.agents)

@@ -152,7 +152,7 @@ def gradient_error(found: Sequence[Array], truth: Sequence[Array]) -> float:
     """Largest error of an entry relative to the agent's largest entry."""
     rounding = np.finfo(float).eps  # all that is left of a gradient at rest
     return max(
-        largest([mine - theirs]) / max(largest([theirs]), rounding) for mine, theirs in zip(found, truth, strict=True)
+        largest(mine - theirs) / max(largest(theirs), rounding) for mine, theirs in zip(found, truth, strict=True)
     )
 
 

@@ -18,7 +18,7 @@ from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
-from tests.scalar_agents import ALL_SHARE_ONE, NONE, Scalar, Solved, circle
+from tests.scalar_agents import ALL_SHARE_ONE, NONE, OneByOne, Scalar, Solved, circle
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
 MODEST = sorted(set(FEATURES) - {"terminal_equality", "merely_convex"})
@@ -27,23 +27,23 @@ MODEST = sorted(set(FEATURES) - {"terminal_equality", "merely_convex"})
 @pytest.mark.parametrize("memory", [0, 8])
 def test_a_disturbed_multiplier_heals(memory: int) -> None:
     agents = [Scalar(1.0, c) for c in (0.0, 1.0, 5.0)]
-    disturbed = replace(cold_state(ALL_SHARE_ONE, 1), y=(np.array([7.0]), np.array([0.0]), np.array([0.0])))
+    disturbed = replace(cold_state(ALL_SHARE_ONE, 1), y=np.array([7.0, 0.0, 0.0]))
     result = iterate(
-        agents,
+        OneByOne(agents),
         np.ones(1),
         circle(ALL_SHARE_ONE),
         disturbed,
         ADMMOptions(iterations=60, acceleration=memory),
     )
     assert result.state.z == pytest.approx([2.0], abs=1e-12)
-    assert sum(float(y[0]) for y in result.state.y) == pytest.approx(0.0, abs=1e-12)
+    assert result.state.y.sum() == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("relaxation", [1.0, 1.3, 1.8])
 def test_over_relaxation_keeps_the_solution(relaxation: float) -> None:
     agents = [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 4.0))]
     options = ADMMOptions(iterations=400, tolerance=1e-10, relaxation=relaxation)
-    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
+    result = iterate(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
     assert result.status is Status.OPTIMAL
     assert result.state.z == pytest.approx([22.0 / 8.0], abs=1e-8)
     assert len(result.primal) == len(result.dual) < 400
@@ -54,9 +54,9 @@ def test_a_local_failure_is_named_and_nothing_is_lost() -> None:
         def solve(self, linear: np.ndarray, factor: float) -> Solved:
             return Solved(NONE, Status.PRIMAL_INFEASIBLE)
 
-    state = ADMMState(np.array([3.0]), (np.full(1, 3.0),) * 3, (np.ones(1),) * 3)
+    state = ADMMState(np.array([3.0]), np.full(3, 3.0), np.ones(3))
     result = iterate(
-        [Scalar(1, 0), Failing(1, 0), Scalar(1, 0)],
+        OneByOne([Scalar(1, 0), Failing(1, 0), Scalar(1, 0)]),
         np.ones(1),
         circle(ALL_SHARE_ONE),
         state,
@@ -77,7 +77,7 @@ def test_a_solution_that_is_found_wanting_at_the_end_is_a_local_failure() -> Non
 
     agents = [Scalar(1, 0), Scalar(1, 1), Wanting(1, 2)]
     start = cold_state(ALL_SHARE_ONE, 1)
-    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE), start, ADMMOptions(balance_at=()))
+    result = iterate(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE), start, ADMMOptions(balance_at=()))
     assert (result.status, result.culprit, result.solutions) == (Status.SOLVER_FAILED, 2, ())
 
 
@@ -86,7 +86,11 @@ def test_weights_apart_a_component_are_weighed_in_the_mean() -> None:
     held = [Held(np.array([0]), np.array([0])), Held(np.array([0]), np.array([0]))]
     agents = [Scalar(1.0, 0.0, 2.0), Scalar(3.0, 4.0, 2.0)]
     result = iterate(
-        agents, np.array([2.0]), circle(held), cold_state(held, 1), ADMMOptions(iterations=200, tolerance=1e-12)
+        OneByOne(agents),
+        np.array([2.0]),
+        circle(held),
+        cold_state(held, 1),
+        ADMMOptions(iterations=200, tolerance=1e-12),
     )
     assert result.state.z == pytest.approx([3.0], abs=1e-10)
 
@@ -111,7 +115,7 @@ def test_one_lost_message_heals(memory: int) -> None:
     agents = [Scalar(1.0, c) for c in (0.0, 1.0, 5.0)]
     options = ADMMOptions(iterations=80, acceleration=memory, balance_at=())
     start = cold_state(ALL_SHARE_ONE, 1)
-    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, Once()), start, options)
+    result = iterate(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE, Once()), start, options)
     assert result.state.z == pytest.approx([2.0], abs=1e-12)
 
 
@@ -130,7 +134,7 @@ def test_a_number_that_is_none_is_no_start() -> None:
     agents = [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 5.0))]
     options, transport = ADMMOptions(iterations=60, acceleration=8, balance_at=()), Spoilt()
     start = cold_state(ALL_SHARE_ONE, 1)
-    result = iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, transport), start, options)
+    result = iterate(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE, transport), start, options)
     assert transport.spoilt
     assert result.state.z == pytest.approx([27.0 / 8.0], abs=1e-10)
 
@@ -138,7 +142,7 @@ def test_a_number_that_is_none_is_no_start() -> None:
 def test_acceleration_asks_for_responses_and_sums_up_products() -> None:
     watched, agents = Watched(), [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 5.0))]
     options = ADMMOptions(iterations=6, acceleration=2, balance_at=())
-    iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1), options)
+    iterate(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1), options)
     said = {Kind.PROPOSAL, Kind.AGREED, Kind.RESPONSE, Kind.AGREED_RESPONSE, Kind.PRODUCTS, Kind.SCALARS}
     assert {message.kind for message in watched.messages} == said
     # of two directions, with each other and with the residual
@@ -177,7 +181,7 @@ def test_a_step_ahead_that_makes_things_worse_is_given_up() -> None:
 
     agents = [Kinked(6.1, -9.0), Kinked(4.2, 7.0), Scalar(7.4, -9.0)]
     options = ADMMOptions(acceleration=5, balance_at=())
-    found = sweeps(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
+    found = sweeps(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1), options)
     taken = list(islice(found, 120))
     sizes = [float(np.linalg.norm(sweep.residuals)) for sweep in taken]
     again = [after is before for before, after in pairwise(taken)]
@@ -210,7 +214,7 @@ def test_nobody_is_asked_for_directions_where_nothing_is_left_to_go() -> None:
     def asked(iterations: int) -> int:
         watched, agents = Watched(), [Scalar(h, c) for h, c in ((1.0, 0.0), (2.0, 1.0), (5.0, 5.0))]
         options = ADMMOptions(iterations=iterations, acceleration=8, balance_at=())
-        iterate(agents, np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1), options)
+        iterate(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE, watched), cold_state(ALL_SHARE_ONE, 1), options)
         return sum(message.kind is Kind.RESPONSE for message in watched.messages)
 
     assert 0 < asked(20) == asked(60)

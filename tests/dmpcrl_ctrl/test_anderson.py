@@ -17,7 +17,7 @@ from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.convergence import power_loop
 from dmpcrl_ctrl.validation.random_problems import Blueprint, random_problem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
-from tests.scalar_agents import ALL_SHARE_ONE, Scalar, circle
+from tests.scalar_agents import ALL_SHARE_ONE, OneByOne, Scalar, circle
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
 # h = 1, 2, 5 about 0, 1, 5: their sum is least at 27 / 8
@@ -25,7 +25,7 @@ AGENTS = [Scalar(1.0, 0.0), Scalar(2.0, 1.0), Scalar(5.0, 5.0)]
 
 
 def first_sweep(agents: list[Scalar]) -> Sweep:
-    return step(agents, np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1))
+    return step(OneByOne(agents), np.ones(1), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1))
 
 
 def acceleration(capacity: int) -> Acceleration:
@@ -50,20 +50,19 @@ def test_images_are_differences_of_iterations(relaxation: float) -> None:
     copies_ways, y_ways = rng.normal(size=(2, len(entries), 3))
     ways = Directions(copies_ways, y_ways * weights[entries][:, None])
     before = step(agents, weights, neighbourhood, state, relaxation)
-    laws = [agent.law(1.0) for agent in agents]
+    laws = agents.laws(1.0)
     assert all(law is not None for law in laws)
     known = [law for law in laws if law is not None]
     found = images(known, ways, weights, neighbourhood, 1.0, relaxation)
     for k in range(3):
         copies, y = (
-            neighbourhood.apart(part + size * way[:, k])
-            for part, way in zip(state.stacked, (ways.copies, ways.y), strict=True)
+            part + size * way[:, k] for part, way in zip((state.copies, state.y), (ways.copies, ways.y), strict=True)
         )
         after = step(agents, weights, neighbourhood, replace(state, copies=copies, y=y), relaxation)
         pairs: list[tuple[Array, Array, Array]] = [
             (before.state.z, after.state.z, found.z[:, k]),
-            (before.state.stacked[0], after.state.stacked[0], found.directions.copies[:, k]),
-            (before.state.stacked[1], after.state.stacked[1], found.directions.y[:, k]),
+            (before.state.copies, after.state.copies, found.directions.copies[:, k]),
+            (before.state.y, after.state.y, found.directions.y[:, k]),
             (before.residuals, after.residuals, found.residuals[:, k]),
         ]
         for old, new, image in pairs:
@@ -73,22 +72,22 @@ def test_images_are_differences_of_iterations(relaxation: float) -> None:
 
 def test_a_map_of_three_dimensions_is_solved_in_five_iterations() -> None:
     options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
-    found = sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    found = sweeps(OneByOne(AGENTS), np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
     last = list(islice(found, 5))[-1]
     assert last.state.z == pytest.approx([27.0 / 8.0], abs=1e-12)
     # y = -f'(z)
-    assert [float(y[0]) for y in last.state.y] == pytest.approx([-27 / 8, -2 * 19 / 8, 5 * 13 / 8], abs=1e-10)
+    assert last.state.y.tolist() == pytest.approx([-27 / 8, -2 * 19 / 8, 5 * 13 / 8], abs=1e-10)
 
 
 def test_what_one_sample_has_learnt_solves_the_next_in_two_iterations() -> None:
     options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
-    first = sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    first = sweeps(OneByOne(AGENTS), np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
     learnt = list(islice(first, 6))[-1].state.directions
     assert learnt is not None
     moved, cold = [Scalar(1.0, 8.0), Scalar(2.0, -1.0), Scalar(5.0, 2.0)], cold_state(ALL_SHARE_ONE, 1)
     for directions, reached in ((learnt, True), (None, False)):
         start = replace(cold, directions=directions)
-        last = list(islice(sweeps(moved, np.ones(1), neighbourhood, start, options), 2))[-1]
+        last = list(islice(sweeps(OneByOne(moved), np.ones(1), neighbourhood, start, options), 2))[-1]
         assert (abs(float(last.state.z[0]) - 2.0) < 1e-9) is reached
 
 
@@ -112,12 +111,12 @@ def test_what_is_promised_is_what_comes(relaxation: float, factor: float) -> Non
     sweep, ahead, compared = step(agents, weights, neighbourhood, state, relaxation), None, 0
     for _ in range(12):
         ahead = Acceleration(5, relaxation, weights, neighbourhood) if ahead is None else ahead
-        ahead, start = ahead.after(sweep, [agent.law(factor) for agent in agents], norm(sweep))
+        ahead, start = ahead.after(sweep, agents.laws(factor), norm(sweep))
         assert ahead.known is not None
         R, before = ahead.known.images.residuals, norm(sweep)
         assert ahead.known.gram == pytest.approx(R.T @ R, rel=1e-9, abs=1e-12)
         sweep = step(agents, weights, neighbourhood, start, relaxation)
-        if ahead.known.holds([law for agent in agents if (law := agent.law(factor)) is not None]):
+        if ahead.known.holds([law for law in agents.laws(factor) if law is not None]):
             assert norm(sweep) <= ahead.known.promised * (1.0 + 1e-6) + 1e-9 * before
             compared += np.isfinite(ahead.known.promised)
     assert compared >= 5
@@ -125,7 +124,7 @@ def test_what_is_promised_is_what_comes(relaxation: float, factor: float) -> Non
 
 def test_directions_are_orthonormal_and_the_oldest_are_forgotten() -> None:
     options, neighbourhood = ADMMOptions(acceleration=2, balance_at=()), circle(ALL_SHARE_ONE)
-    found = sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
+    found = sweeps(OneByOne(AGENTS), np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options)
     taken = [sweep.state.directions for sweep in islice(found, 5)]
     assert taken[0] is None
     counts = []
@@ -156,7 +155,7 @@ def test_directions_fit_each_other_though_displacements_are_little_but_rounding(
 
 def test_no_more_directions_than_there_are_dimensions() -> None:
     options, neighbourhood = ADMMOptions(acceleration=8, balance_at=()), circle(ALL_SHARE_ONE)
-    *_, last = islice(sweeps(AGENTS, np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options), 40)
+    *_, last = islice(sweeps(OneByOne(AGENTS), np.ones(1), neighbourhood, cold_state(ALL_SHARE_ONE, 1), options), 40)
     assert last.state.directions is not None
     assert last.state.directions.y.shape[1] <= 3
 
@@ -173,7 +172,7 @@ def test_images_are_made_anew_where_a_law_has_changed_or_is_doubted() -> None:
     sweep = first_sweep(AGENTS)
     laws = [agent.law(1.0) for agent in AGENTS]
     ahead, start = acceleration(8).after(sweep, laws, norm(sweep))
-    again = step(AGENTS, np.ones(1), circle(ALL_SHARE_ONE), start)
+    again = step(OneByOne(AGENTS), np.ones(1), circle(ALL_SHARE_ONE), start)
     kept, _ = ahead.after(again, laws, norm(again))
     assert kept.known is not None and ahead.known is not None
     assert kept.known.images.z[:, 0] == ahead.known.images.z[:, 0]

@@ -7,13 +7,13 @@ from dmpcrl_ctrl.admm import ADMMOptions, iterate
 from dmpcrl_ctrl.balancing import Balancing, balanced_factor
 from dmpcrl_ctrl.consensus import ADMMState, Sweep, cold_state
 from dmpcrl_ctrl.status import Status
-from tests.scalar_agents import ALL_SHARE_ONE, Scalar, circle
+from tests.scalar_agents import ALL_SHARE_ONE, AllSolved, OneByOne, Scalar, circle
 
 
 def test_the_penalty_is_scaled_towards_its_best_value_and_the_solution_stays() -> None:
     agents = [Scalar(1.0, c, 1e-4) for c in (0.0, 1.0, 5.0)]
     fixed, balanced = (
-        iterate(agents, np.full(1, 1e-4), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1),
+        iterate(OneByOne(agents), np.full(1, 1e-4), circle(ALL_SHARE_ONE), cold_state(ALL_SHARE_ONE, 1),
                 ADMMOptions(iterations=200, tolerance=1e-10, acceleration=0, balance_at=at))
         for at in ((), (10, 20, 30, 40, 50))
     )  # fmt: skip
@@ -53,13 +53,13 @@ def test_the_waits_grow_and_the_changes_end() -> None:
 )
 def test_the_factor_follows_the_ratio_of_gaps_to_moves(gap: float, moved: float, factor: float) -> None:
     held = ALL_SHARE_ONE[:1]
-    state = ADMMState(np.ones(1), (np.ones(1),), (np.zeros(1),))
-    sweep = Sweep(state, state, (), np.array([gap]), np.array([3.0 * moved]), np.zeros(1))
+    state = ADMMState(np.ones(1), np.ones(1), np.zeros(1))
+    sweep = Sweep(state, state, AllSolved([]), np.array([gap]), np.array([3.0 * moved]), np.zeros(1))
     assert balanced_factor(sweep, np.array([3.0]), circle(held), 1e-9) == factor
 
 
 def test_what_has_converged_is_left_alone() -> None:
     held = ALL_SHARE_ONE[:1]
-    state = ADMMState(np.ones(1), (np.ones(1),), (np.zeros(1),))
-    sweep = Sweep(state, state, (), np.array([1e-11]), np.zeros(1), np.zeros(1))
+    state = ADMMState(np.ones(1), np.ones(1), np.zeros(1))
+    sweep = Sweep(state, state, AllSolved([]), np.array([1e-11]), np.zeros(1), np.zeros(1))
     assert balanced_factor(sweep, np.ones(1), circle(held), 1e-9) == 1.0
