@@ -176,7 +176,7 @@ class LearningMPC(LearningBlock):
 
     def _learned(self, state: LearningState, td: Array, looked_back: Evaluation) -> LearningState:
         """Remember the transition, and update where an update is due."""
-        newest = gradient_by_theta(self.parametrizations, state.theta, looked_back.gradient)
+        newest = gradient_by_theta(self.parametrizations, state.theta, looked_back.own_gradient)
         keep = self.replay.remembered
         deltas = tuple(keep(before, own) for before, own in zip(state.deltas, td, strict=True))
         gradients = tuple(keep(before, own) for before, own in zip(state.gradients, newest, strict=True))

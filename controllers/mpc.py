@@ -205,8 +205,7 @@ class MPC:
         elapsed = time.perf_counter() - start
         if evaluation.status.ok:
             output, kind = self.signals.joined(evaluation.action), Applied.FRESH
-            stages = range(self.problem.horizon)
-            plan = np.array([self.signals.joined([p.u[k] for p in evaluation.plans]) for k in stages])
+            plan = self.signals.joined([p.u for p in evaluation.plans])
             after = replace(state, memory=self._next_memory(state.evaluator, evaluation), plan=plan, age=0)
         else:
             output, kind = self._fallback(state, before)

@@ -94,11 +94,11 @@ class Signals:
         )
 
     def joined(self, parts: Sequence[Array]) -> Array:
-        """One vector of inputs, in the order of the plant, from one an agent."""
-        vector = np.zeros(len(self.inputs))
+        """(..., m): inputs in the order of the plant, from (..., m_i) an agent."""
+        joined = np.zeros((*np.shape(parts[0])[:-1], len(self.inputs)))
         for index, part in zip(self.input_index, parts, strict=True):
-            vector[index] = part
-        return vector
+            joined[..., index] = part
+        return joined
 
     def split(self, vector: Array) -> tuple[Array, ...]:
         """One input an agent, from one vector in the order of the plant."""

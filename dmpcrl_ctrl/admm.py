@@ -141,8 +141,7 @@ def sweeps(
 
     def onward(start: ADMMState) -> tuple[Sweep, float]:
         sweep = step(agents, weights, neighbourhood, start, options.relaxation)
-        r = sweep.residuals
-        return sweep, float(np.sqrt(neighbourhood.summed(lambda own: np.array([r[own] @ r[own]]))[0]))
+        return sweep, neighbourhood.norm(sweep.residuals)
 
     balancing = Balancing(options.balanced_after)
     ahead = Acceleration(options.memory(len(neighbourhood.entries)), options.relaxation, weights, neighbourhood)

@@ -153,7 +153,7 @@ class Acceleration:
     def _size(self, state: ADMMState) -> float:
         """Of a state, in the norm of the residuals."""
         whole = self._joint(Directions(state.copies, state.y), state.factor)
-        return float(np.sqrt(self._total(lambda own: np.array([whole[own] @ whole[own]]))[0]))
+        return self.neighbourhood.norm(whole)
 
     def _with_newest(self, directions: Directions | None, sweep: Sweep) -> tuple[Directions | None, Directions | None]:
         """The directions, and the last displacement orthogonal to them; None where there is nothing new in it.

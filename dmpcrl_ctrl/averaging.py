@@ -23,6 +23,8 @@ from dmpcrl_ctrl.channel import Kind, Message, Transport
 from dmpcrl_ctrl.errors import AveragingError, NetworkError
 
 _LEAST_GAP = 1e-12
+# up to how many agents all rounds are taken at once
+_FEW = 64
 
 
 class AveragingWarning(UserWarning):
@@ -72,6 +74,7 @@ class Averaging:
     acceleration: str = "none"
     slem: float = field(init=False)
     _accelerated: Acceleration = field(init=False, repr=False)
+    _known: dict[int, Array] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         _require_known("acceleration", self.acceleration, ACCELERATIONS)
@@ -185,8 +188,21 @@ class Averaging:
         if len(bad):
             culprit, found = self.names[bad[0, 0]], beliefs[tuple(bad[0])]
             raise AveragingError(f"{culprit} contributes {found} to the average, expected finite numbers")
+        rounds = _whole(rounds)
+        if transport is None and rounds > self.agents and self.agents <= _FEW:
+            return self._of_all_rounds(rounds) @ beliefs
+        return self._mixed(beliefs, rounds, transport)
+
+    def _of_all_rounds(self, rounds: int) -> Array:
+        """(M, M): what so many rounds make of the agents' numbers; of few agents it is made once."""
+        if rounds not in self._known:
+            self._known[rounds] = self._mixed(np.eye(self.agents), rounds, None)
+        return self._known[rounds]
+
+    def _mixed(self, beliefs: Array, rounds: int, transport: Transport | None) -> Array:
+        """Round by round."""
         before = beliefs
-        for mix in itertools.islice(self._accelerated.mixes(), _whole(rounds)):
+        for mix in itertools.islice(self._accelerated.mixes(), rounds):
             heard = self.matrix @ beliefs if transport is None else self._heard(beliefs, transport)
             # v(t+1) = h P v(t) + o v(t) + b v(t-1)
             beliefs, before = mix.heard * heard + mix.own * beliefs + mix.before * before, beliefs

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
+from math import sqrt
 from typing import Protocol
 
 import numpy as np
@@ -66,6 +67,27 @@ class Watched:
 
 
 @dataclass(frozen=True, eq=False)
+class Scaled:
+    """A diagonal weight of the shared numbers at one scale.
+
+    Attributes
+    ----------
+    weights
+        (Z,): at scale 1.
+    shared, held, root
+        (Z,), (H,), (H,): the weight, of each entry and of what each agent holds, and the root of that.
+    mean
+        (Z,): 1 over its sum over the holders of an entry.
+    """
+
+    weights: Array
+    shared: Array
+    held: Array
+    root: Array
+    mean: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Neighbourhood:
     """Who owns each number of a shared vector, and who else holds it.
 
@@ -82,6 +104,7 @@ class Neighbourhood:
     owner: Index
     held: tuple[Index, ...]
     transport: Transport | None = None
+    _scaled: dict[float, Scaled] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -110,6 +133,21 @@ class Neighbourhood:
         order = np.argsort(self.entries, kind="stable")
         there, starts = np.unique(self.entries[order], return_index=True)
         return order, starts, there
+
+    def scaled(self, weights: Array, factor: float) -> "Scaled":
+        """Weights (Z,) times a factor, as an iteration needs them; made once."""
+        known = self._scaled.get(factor)
+        if known is None or known.weights is not weights:
+            W = factor * weights
+            held = W[self.entries]
+            known = self._scaled[factor] = Scaled(weights, W, held, np.sqrt(held), 1.0 / (self.holders * W))
+        return known
+
+    def norm(self, stacked: Array) -> float:
+        """Of an array (H,), which all come to know."""
+        if self.transport is None:
+            return sqrt(stacked @ stacked)
+        return sqrt(self.summed(lambda own: np.array([stacked[own] @ stacked[own]]))[0])
 
     def apart(self, stacked: Array) -> tuple[Array, ...]:
         """One array an agent, of an array (H, ...) of all of them."""

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from dmpcrl_ctrl.arrays import Array, Index
-from dmpcrl_ctrl.channel import Kind, Neighbourhood
+from dmpcrl_ctrl.channel import Kind, Neighbourhood, Scaled
 from dmpcrl_ctrl.errors import DmpcrlError
 from dmpcrl_ctrl.layout import Layout
 from dmpcrl_ctrl.network import SharedStates
@@ -226,13 +226,13 @@ def step(
     LocalFailure
         A local solve failed.
     """
-    scaled = weights if state.factor == 1.0 else state.factor * weights
+    W = neighbourhood.scaled(weights, state.factor)
     # (15a): the quadratic part of the penalty stands in the agents' Hessians
-    answers = agents.solve(state.y - scaled[neighbourhood.entries] * state.copies, state.factor)
+    answers = agents.solve(state.y - W.held * state.copies, state.factor)
     xt = answers.shared
-    z, after, residuals = _agree(xt, Directions(state.copies, state.y), scaled, neighbourhood, relaxation)
+    z, after, residuals = _agree(xt, Directions(state.copies, state.y), W, neighbourhood, relaxation)
     moved = ADMMState(z, after.copies, after.y, state.factor, state.directions)
-    return Sweep(state, moved, answers, xt - after.copies, scaled * (z - state.z), residuals)
+    return Sweep(state, moved, answers, xt - after.copies, W.shared * (z - state.z), residuals)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,32 +263,32 @@ def images(
     relaxation: float = 1.0,
 ) -> Images:
     """The derivative of :func:`step` in K directions, by the agents' laws (:meth:`Agents.laws`)."""
-    W = factor * weights[neighbourhood.entries]
-    pushed = _times(W, directions.copies) - directions.y
+    W = neighbourhood.scaled(weights, factor)
+    pushed = _times(W.held, directions.copies) - directions.y
     solved = [law @ pushed[part] for law, part in zip(laws, neighbourhood.parts, strict=True)]  # (15a)
-    return Images(*_agree(np.concatenate(solved), directions, factor * weights, neighbourhood, relaxation))
+    return Images(*_agree(np.concatenate(solved), directions, W, neighbourhood, relaxation))
 
 
 def split(v: Array, weights: Array, neighbourhood: Neighbourhood) -> Directions:
     """The directions in which y + W S z moves by v (H, K): S'y = 0, and all copies of a number are one."""
-    z = _times(1.0 / (neighbourhood.holders * weights), neighbourhood.gathered(Kind.RESPONSE, v))
+    W = neighbourhood.scaled(weights, 1.0)
+    z = _times(W.mean, neighbourhood.gathered(Kind.RESPONSE, v))
     copies = neighbourhood.scattered(Kind.AGREED_RESPONSE, z)
-    return Directions(copies, v - _times(weights[neighbourhood.entries], copies))
+    return Directions(copies, v - _times(W.held, copies))
 
 
 def _agree(
-    solved: Array, start: Directions, weights: Array, neighbourhood: Neighbourhood, relaxation: float
+    solved: Array, start: Directions, W: Scaled, neighbourhood: Neighbourhood, relaxation: float
 ) -> tuple[Array, Directions, Array]:
     """(15b) and (15c) of one state, or of as many as the arrays have columns; z, copies and y, and the residuals."""
     up, down = (Kind.PROPOSAL, Kind.AGREED) if solved.ndim == 1 else (Kind.RESPONSE, Kind.AGREED_RESPONSE)
-    W = weights[neighbourhood.entries]
     ahead = relaxation * (solved - start.copies)
     relaxed = start.copies + ahead
-    proposal = _times(W, relaxed) + start.y
-    z = _times(1.0 / (neighbourhood.holders * weights), neighbourhood.gathered(up, proposal))  # (15b)
+    proposal = _times(W.held, relaxed) + start.y
+    z = _times(W.mean, neighbourhood.gathered(up, proposal))  # (15b)
     copies = neighbourhood.scattered(down, z)
-    y = start.y + _times(W, relaxed - copies)  # (15c)
-    return z, Directions(copies, y), _times(np.sqrt(W), ahead)
+    y = start.y + _times(W.held, relaxed - copies)  # (15c)
+    return z, Directions(copies, y), _times(W.root, ahead)
 
 
 def _times(diagonal: Array, columns: Array) -> Array:

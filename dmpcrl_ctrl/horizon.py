@@ -70,8 +70,8 @@ class Horizon:
             + f_x @ s
             + (s - x_ref[0]) @ model.Q @ (s - x_ref[0])
             + coupled @ model.Q_c @ coupled
-            + np.einsum("k,ki,ij,kj->", w[1:N], x_ref[1:N], model.Q, x_ref[1:N])
-            + np.einsum("k,ki,ij,kj->", w[:N], u_ref, model.R, u_ref)
+            + w[1:N] @ (x_ref[1:N] @ model.Q * x_ref[1:N]).sum(axis=1)
+            + w[:N] @ (u_ref @ model.R * u_ref).sum(axis=1)
             + w[N] * (x_ref[N] @ model.P @ x_ref[N])
         )
         return g, float(constant)

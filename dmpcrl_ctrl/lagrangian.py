@@ -186,4 +186,4 @@ def plan_costs(points: Sequence[AgentPoint]) -> Array:
 
 def _squares(rows: Array, weight: Array) -> Array:
     """(rows,): |row|^2_weight."""
-    return np.einsum("ki,ij,kj->k", rows, weight, rows)
+    return np.asarray(((rows @ weight) * rows).sum(axis=1))

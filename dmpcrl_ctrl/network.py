@@ -6,6 +6,8 @@ another agent, at the stages where they enter. s_j(0) is sent once and is data, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -127,26 +129,34 @@ class Components:
     column: Index
     neighbourhood: Neighbourhood
 
-    def own(self, i: int) -> tuple[Index, Index]:
-        """Entries that agent i owns, and the components of its state that they are."""
+    @cached_property
+    def own(self) -> tuple[tuple[Index, Index], ...]:
+        """For each agent the entries that it owns, and the components of its state that they are."""
         # sorted by owner, so that a large network need not be searched
-        entries = np.arange(*np.searchsorted(self.neighbourhood.owner, [i, i + 1]))
-        return entries, self.column[entries]
+        ends = np.searchsorted(self.neighbourhood.owner, np.arange(len(self.neighbourhood.held) + 1))
+        return tuple((np.arange(a, b), self.column[a:b]) for a, b in pairwise(ends))
+
+    @cached_property
+    def copied(self) -> tuple[dict[int, tuple[Index, Index]], ...]:
+        """For each agent j -> where among the entries that it holds those of agent j stand, and the components of x_j
+        that they are; without its own."""
+        found: list[dict[int, tuple[Index, Index]]] = []
+        for i, held in enumerate(self.neighbourhood.held):
+            owners = self.neighbourhood.owner[held]
+            places = {int(j): np.flatnonzero(owners == j) for j in np.unique(owners) if j != i}
+            found.append({j: (at, self.column[held[at]]) for j, at in places.items()})
+        return tuple(found)
 
     def tell(self, kind: Kind, own: Sequence[Array]) -> list[dict[int, Array]]:
         """For each agent j -> what neighbour j tells of own[j] (n_j, ...); NaN in components that do not couple."""
         shared = np.zeros((self.neighbourhood.size, *own[0].shape[1:]))
-        for i, values in enumerate(own):
-            entries, columns = self.own(i)
+        for values, (entries, columns) in zip(own, self.own, strict=True):
             shared[entries] = values[columns]
         told = []
-        for i, heard in enumerate(self.neighbourhood.scatter(kind, shared)):
-            known: dict[int, Array] = {}
-            for j in np.unique(self.neighbourhood.owner[self.neighbourhood.held[i]]):
-                if j != i:
-                    places, columns = self.copied(i, int(j))
-                    known[int(j)] = np.full_like(own[j], np.nan)
-                    known[int(j)][columns] = heard[places]
+        for heard, copied in zip(self.neighbourhood.scatter(kind, shared), self.copied, strict=True):
+            known = {j: np.full_like(own[j], np.nan) for j in copied}
+            for j, (places, columns) in copied.items():
+                known[j][columns] = heard[places]
             told.append(known)
         return told
 
@@ -156,21 +166,14 @@ class Components:
         for i, values in enumerate(told):
             part = np.zeros((len(self.neighbourhood.held[i]), *own[i].shape[1:]))
             for j, value in values.items():
-                places, columns = self.copied(i, j)
+                places, columns = self.copied[i][j]
                 part[places] = value[columns]
             parts.append(part)
         total = self.neighbourhood.gather(kind, parts)
         sums = [np.zeros_like(values) for values in own]
-        for i, mine in enumerate(sums):
-            entries, columns = self.own(i)
+        for mine, (entries, columns) in zip(sums, self.own, strict=True):
             mine[columns] = total[entries]
         return sums
-
-    def copied(self, i: int, j: int) -> tuple[Index, Index]:
-        """Where among the entries held by agent i those of agent j stand, and the components of x_j that they are."""
-        held = self.neighbourhood.held[i]
-        places = np.flatnonzero(self.neighbourhood.owner[held] == j)
-        return places, self.column[held[places]]
 
 
 def coupling_components(problem: MPCProblem, transport: Transport | None = None) -> Components:

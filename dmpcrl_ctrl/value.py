@@ -16,7 +16,7 @@ from dmpcrl_ctrl.admm import ADMMState
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.certificate import Certificate, certify, optimality
 from dmpcrl_ctrl.errors import EvaluationError, ModelError
-from dmpcrl_ctrl.gradient import Gradient, gradients
+from dmpcrl_ctrl.gradient import Gradient, gradients, parameter_gradient
 from dmpcrl_ctrl.lagrangian import AgentPoint, agent_points, plan_costs
 from dmpcrl_ctrl.layout import other_rows
 from dmpcrl_ctrl.network import Components
@@ -102,7 +102,19 @@ class Evaluation:
             The evaluation failed.
         """
         question = self._asked("gradient")
-        return gradients(self._points(question), question.components, question.action is not None)
+        return gradients(self._points, question.components, question.action is not None)
+
+    @cached_property
+    def own_gradient(self) -> tuple[Gradient, ...]:
+        """`gradient` without "state" and "action": what each agent knows of it without a word from the others.
+
+        Raises
+        ------
+        EvaluationError
+            The evaluation failed.
+        """
+        self._asked("gradient")
+        return tuple(parameter_gradient(point) for point in self._points)
 
     @cached_property
     def certificate(self) -> Certificate:
@@ -114,7 +126,7 @@ class Evaluation:
             The evaluation failed.
         """
         question = self._asked("certificate")
-        return certify(self._points(question), question.components, question.action)
+        return certify(self._points, question.components, question.action)
 
     @cached_property
     def residual(self) -> float:
@@ -126,7 +138,7 @@ class Evaluation:
             The evaluation failed.
         """
         question = self._asked("residual")
-        return max(r.worst for r in optimality(self._points(question), question.components, question.action))
+        return max(r.worst for r in optimality(self._points, question.components, question.action))
 
     def at_policy(self, data: Sequence[AgentData] | None = None) -> "Evaluation":
         """This evaluation of V(s) as one of Q(s, pi(s)), which has the same value.
@@ -167,7 +179,9 @@ class Evaluation:
             raise EvaluationError(f"a failed evaluation has no {what}: {self.status.message}")
         return self.question
 
-    def _points(self, question: Question) -> tuple[AgentPoint, ...]:
+    @cached_property
+    def _points(self) -> tuple[AgentPoint, ...]:
+        question = self._asked("plan")
         return agent_points(question.problem, question.data, self.plans, self.duals)
 
     @property

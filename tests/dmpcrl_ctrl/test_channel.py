@@ -70,7 +70,7 @@ def test_components_are_the_columns_that_couple(problem: MPCProblem) -> None:
     owner, column = components.neighbourhood.owner.tolist(), components.column.tolist()
     assert list(zip(owner, column, strict=True)) == [(0, 0), (0, 1), (2, 0)]
     assert [held.tolist() for held in components.neighbourhood.held] == [[0, 1], [0, 1, 2], [2, 0]]
-    places, columns = components.copied(1, 2)
+    places, columns = components.copied[1][2]
     assert (places.tolist(), columns.tolist()) == ([2], [0])
 
 
