@@ -305,4 +305,4 @@ def substitution(H: Matrix, A: Matrix, C: Matrix, fixed: Index, rows: Index) -> 
 
 
 def _largest(values: Array) -> float:
-    return float(np.abs(values).max()) if values.size else 0.0
+    return float(np.maximum.reduce(np.abs(values), axis=None)) if values.size else 0.0

@@ -168,25 +168,24 @@ class Reduced:
     def _watched(self, base: _Base, values: Array, terms: Array) -> _Watched | None:
         """What is watched, where the rows have certain values at y = 0; None where that is lost in rounding."""
         pattern, D = base.pattern, self.reduction.D
-        active, states, y = pattern.active, pattern.states, base.y.copy()
+        active, y = pattern.active, base.y.copy()
         # (D_UU + 1/c) y_U = r_U - G_U linear - D_UK y_K + e w/c - bound_U
         right = base.target + values[active]
         found = pattern.inverse @ right
-        size = np.abs(pattern.inverse) @ np.abs(right)
+        terms_of_right = np.abs(right)
+        size = pattern.magnitudes @ terms_of_right
         for _ in range(_REFINEMENTS):
             found = found + pattern.inverse @ (right - pattern.inner @ found)
-        if not (np.abs(right - pattern.inner @ found) <= _SOLVED * np.abs(right).max(initial=0.0)).all():
+        if not (np.abs(right - pattern.inner @ found) <= _SOLVED * terms_of_right.max(initial=0.0)).all():
             return None
         y[active] = found
         watched = values - D @ y
         watched[active] = found
-        at = states + 2, np.arange(len(states))
-        lows, highs, below, above = self._intervals
-        bounds = [edges[at] for edges in (lows, highs)]
-        allowed = [_ALLOWED * (terms + edges[at]) for edges in (below, above)]
+        low, high, below, above = self._intervals[:, pattern.interval]
+        allowed = terms + below, terms + above
         for one in allowed:
-            one[active] = _ALLOWED * size
-        return _Watched(y, watched, bounds[0] - allowed[0], bounds[1] + allowed[1])
+            one[active] = size
+        return _Watched(y, watched, low - _ALLOWED * allowed[0], high + _ALLOWED * allowed[1])
 
     def _based(self, states: States) -> _Base | None:
         """A pattern in this program; None where its active rows depend on each other."""
@@ -195,15 +194,16 @@ class Reduced:
             return None
         active, told = pattern.active, pattern.told
         e, y = np.sign(states), np.zeros(len(states))
-        y[told] = e[told] * self._price[told]
-        if not np.isfinite(y).all():
-            return None
-        target = -np.where(e[active] > 0, self._high[active], self._low[active])
+        if len(told):
+            y[told] = e[told] * self._price[told]
+            if not np.isfinite(y).all():
+                return None
+        target = -np.where(states > 0, self._high, self._low)[active]
         if len(told):
             target -= red.D[active[:, None], told] @ y[told]
-        beyond = active[np.abs(states[active]) == 2]
-        if len(beyond):
-            target[np.searchsorted(active, beyond)] += e[beyond] * self._price[beyond] / red.curvature[beyond]
+        if pattern.springs.any():
+            beyond = active[pattern.springs]
+            target[pattern.springs] += e[beyond] * self._price[beyond] / red.curvature[beyond]
         return _Base(pattern, y, target) if np.isfinite(target).all() else None
 
     def _moved(self, base: _Base, watched: _Watched, direction: Directions) -> States:
@@ -240,8 +240,8 @@ class Reduced:
             new[r] += 2 * d
         return new
 
-    def _all_intervals(self) -> tuple[Array, Array, Array, Array]:
-        """(5, p) each: in each state of a row, from where to where what is watched of it keeps it there, and the sizes
+    def _all_intervals(self) -> Array:
+        """(4, 5 p): in each state of each row, from where to where what is watched of it keeps it there, and the sizes
         of the bounds among these ends."""
         price, low, high = self._price, self._low, self._high
         curved, none, endless = self.reduction.curvature > 0.0, np.zeros(len(price)), np.full(len(price), np.inf)
@@ -249,7 +249,7 @@ class Reduced:
         highs = [np.where(curved, -price, low), none, high, price, endless]
         size_low, size_high = np.abs(existing(low)), np.abs(existing(high))
         below, above = [none, none, size_low, none, size_high], [size_low, none, size_high, none, none]
-        return np.array(lows), np.array(highs), np.array(below), np.array(above)
+        return np.array([np.concatenate(parts) for parts in (lows, highs, below, above)])
 
     def agrees(self, point: Point, solution: QPSolution) -> bool:
         """Whether the shared numbers of a point are those of a solution that has been checked.

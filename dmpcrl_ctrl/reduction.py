@@ -163,14 +163,15 @@ class Reduction:
         active, told = np.flatnonzero((states % 2 == 1) | curved), np.flatnonzero(beyond & ~curved)
         inner = self.D[active[:, None], active]
         springs = curved[active]
-        inner[springs, springs] += 1.0 / self.curvature[active[springs]]
+        if springs.any():
+            inner[springs, springs] += 1.0 / self.curvature[active[springs]]
         if not len(active):
-            return Pattern(self, states, active, told, inner, inner)
+            return Pattern(self, states, active, told, inner, inner, springs)
         factor, info = lapack.dpotrf(inner, lower=1)
         if info or not (factor.diagonal() ** 2 > _DEPENDENT * inner.diagonal()).all():
             return None
         inverse, _ = lapack.dpotri(factor, lower=1)
-        return Pattern(self, states, active, told, inner, inverse + np.tril(inverse, -1).T)
+        return Pattern(self, states, active, told, inner, inverse + np.tril(inverse, -1).T, springs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +186,8 @@ class Pattern:
         Rows whose multiplier is to be solved for; rows beyond a bound whose multiplier is their price.
     inner, inverse
         D_UU + 1/c of the active rows, with 1/c for those beyond a bound, and its inverse.
+    springs
+        (active,): which of them are beyond their bound.
     """
 
     reduction: Reduction
@@ -193,6 +196,18 @@ class Pattern:
     told: Index
     inner: Array
     inverse: Array
+    springs: NDArray[np.bool_]
+
+    @cached_property
+    def magnitudes(self) -> Array:
+        """|inverse|."""
+        return np.abs(self.inverse)
+
+    @cached_property
+    def interval(self) -> Index:
+        """(p,): of each row its state and itself, in an array of 5 states by p rows."""
+        p = len(self.states)
+        return (self.states + 2) * np.intp(p) + np.arange(p)
 
     @cached_property
     def multipliers(self) -> Array:
