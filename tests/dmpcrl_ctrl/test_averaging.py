@@ -273,3 +273,13 @@ def test_other_mistakes_are_named() -> None:
         pair.rounds_for(float("nan"))
     with pytest.raises(AveragingError, match="2 agents need as many names, got 1"):
         Averaging(np.full((2, 2), 0.5), ("one",))
+
+
+@pytest.mark.parametrize("acceleration", ["none", "chebyshev", "finite_time"])
+def test_all_rounds_at_once_are_round_by_round(acceleration: str) -> None:
+    """What is carried over the links, one round after the other, is what one matrix makes of the numbers."""
+    ring = Averaging.from_edges(6, [(k, (k + 1) % 6) for k in range(6)], acceleration=acceleration)
+    values = np.random.default_rng(0).normal(size=(6, 3))
+    for rounds in (7, 40):
+        expected = ring.average(values, rounds, Watched())
+        assert ring.average(values, rounds) == pytest.approx(expected, abs=1e-13)

@@ -9,6 +9,7 @@ import pytest
 
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.central import CentralEvaluator
+from dmpcrl_ctrl.channel import Kind, Watched
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.model import LocalModel
@@ -148,3 +149,15 @@ def test_a_limit_on_the_power_of_a_tie_line_and_a_cost_on_its_angle() -> None:
     assert np.abs(power).max() <= limit + 1e-6
     free = MPCProblem((replace(first, lower=np.array([-np.inf]), upper=np.array([np.inf])), LocalModel(**own)), 6)
     assert CentralEvaluator(free).evaluate(data).value < mine.value - 1e-6
+
+
+def test_the_gradient_by_their_own_models_costs_the_agents_no_message(problem: MPCProblem, data: Data) -> None:
+    watched = Watched()
+    evaluation = DistributedEvaluator(problem, ADMMOptions(iterations=5), transport=watched).evaluate(data)
+    before = len(watched.messages)
+    own = evaluation.own_gradient
+    assert len(watched.messages) == before
+    for mine, whole in zip(own, evaluation.gradient, strict=True):
+        assert set(whole) - set(mine) == {"state"}
+        assert all(np.array_equal(mine[name], whole[name]) for name in mine if isinstance(mine[name], np.ndarray))
+    assert {message.kind for message in watched.messages[before:]} == {Kind.PRICE}
