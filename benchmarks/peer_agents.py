@@ -5,7 +5,6 @@ Only the peer's own interpreter reads this file.
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import casadi as cs
@@ -19,6 +18,8 @@ from dmpcrl.mpc.mpc_admm import MpcAdmm
 from mpcrl import ExperienceReplay, LearnableParameter, LearnableParametersDict, exploration, schedulers
 
 from benchmarks.peer_numbers import Array, Example, Share
+
+Learned = LearnableParametersDict[Any]
 
 DISCOUNT = 0.9
 IPOPT = {"expand": True, "print_time": False, "ipopt": {"max_iter": 500, "print_level": 0, "sb": "yes"}}
@@ -35,6 +36,7 @@ class Peer:
 
     def __init__(self, example: Example) -> None:
         self.example = example
+        self._derivatives: dict[tuple[str, bool], Any] = {}
         shares, N = example.shares, example.horizon
         self.n, self.m = (len(array) // len(shares) for array in (example.A, example.B.T))
         central, learned, fixed = Mpc(Nlp(sym_type="SX"), N), LearnableParametersDict(), {}
@@ -73,7 +75,7 @@ class Peer:
         for agent in (self.coordinator, *self.coordinator.agents):
             agent.reset(0)
 
-    def _local(self, i: int, share: Share) -> tuple[MpcAdmm, LearnableParametersDict[cs.SX]]:
+    def _local(self, i: int, share: Share) -> tuple[MpcAdmm, Learned]:
         mpc, learned = MpcAdmm(Nlp(sym_type="SX"), self.example.horizon), LearnableParametersDict()
         mpc.rho, mpc.nx_l, mpc.nu_l = self.example.penalty, self.n, self.m
         x, copies = mpc.augmented_state(len(share.neighbours), self.coupling[i].index(i), self.n)
@@ -132,10 +134,14 @@ class Peer:
             found.append(here)
         return {"found": found}
 
-    @cache  # noqa: B019, the few agents live as long as the process
     def _derivative(self, agent: Any, of_q: bool) -> Any:
-        mpc = agent.Q if of_q else agent.V
-        return NlpSensitivity(mpc.nlp, cs.vvcat(agent.learnable_parameters.sym.values())).jacobians["L-p"]
+        """Of the Lagrangian by the agent's parameters, as an expression; worked out once."""
+        key = agent.name, of_q
+        if key not in self._derivatives:
+            program = agent.Q if of_q else agent.V
+            by = cs.vvcat(agent.learnable_parameters.sym.values())
+            self._derivatives[key] = NlpSensitivity(program.nlp, by).jacobians["L-p"]
+        return self._derivatives[key]
 
     def _gradient(self, agent: Any, of_q: bool, solution: Any) -> dict[str, Any]:
         flat = np.ravel(solution.value(self._derivative(agent, of_q)))
@@ -145,9 +151,7 @@ class Peer:
         return {name: part.reshape(parameter.shape, order="F").tolist() for (name, parameter), part in parts}
 
 
-def _stated(
-    mpc: Any, share: Share, prefix: str, x: Any, others: Mapping[int, Any], u: Any, learned: LearnableParametersDict[Any]
-) -> Any:
+def _stated(mpc: Any, share: Share, prefix: str, x: Any, others: Mapping[int, Any], u: Any, learned: Learned) -> Any:
     """An agent's constraints, put into a program; returns its cost, and adds to the parameters that are learned."""
     N = mpc.prediction_horizon
     block = {name: cs.DM(value) for name, value in share.model.items()}
@@ -176,7 +180,7 @@ def _stated(
     return cost
 
 
-class _Plant(gymnasium.Env):  # type: ignore[misc, unused-ignore]
+class _Plant(gymnasium.Env):
     """The example's plant; it notes when an input arrives."""
 
     def __init__(self, example: Example, steps: int) -> None:

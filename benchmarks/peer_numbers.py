@@ -1,4 +1,4 @@
-"""The numbers of the peer's problems, stated from the papers and not from our own plants, so that the two can be compared.
+"""The numbers of the peer's problems, stated from the papers and not taken from our plants: the two can be compared.
 
 Only numpy and scipy: the peer's interpreter reads this file, and ours does.
 """

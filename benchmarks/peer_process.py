@@ -35,13 +35,17 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
+# what a question, or the peer, can go wrong by: who asked is to hear of it
+_WRONG = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
 def serve(questions: TextIO, answers: TextIO) -> None:
     """Answer line by line, until there are no more."""
     for line in questions:
         try:
             asked = json.loads(line)
             answer = TASKS[asked.pop("do")](**asked)
-        except Exception as error:  # noqa: BLE001, whatever it is, who asked has to hear of it
+        except _WRONG as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
