@@ -19,8 +19,6 @@ from mpcrl import ExperienceReplay, LearnableParameter, LearnableParametersDict,
 
 from benchmarks.peer_numbers import Array, Example, Share
 
-Learned = LearnableParametersDict[Any]
-
 DISCOUNT = 0.9
 IPOPT = {"expand": True, "print_time": False, "ipopt": {"max_iter": 500, "print_level": 0, "sb": "yes"}}
 
@@ -75,7 +73,7 @@ class Peer:
         for agent in (self.coordinator, *self.coordinator.agents):
             agent.reset(0)
 
-    def _local(self, i: int, share: Share) -> tuple[MpcAdmm, Learned]:
+    def _local(self, i: int, share: Share) -> tuple[Any, Any]:
         mpc, learned = MpcAdmm(Nlp(sym_type="SX"), self.example.horizon), LearnableParametersDict()
         mpc.rho, mpc.nx_l, mpc.nu_l = self.example.penalty, self.n, self.m
         x, copies = mpc.augmented_state(len(share.neighbours), self.coupling[i].index(i), self.n)
@@ -151,7 +149,7 @@ class Peer:
         return {name: part.reshape(parameter.shape, order="F").tolist() for (name, parameter), part in parts}
 
 
-def _stated(mpc: Any, share: Share, prefix: str, x: Any, others: Mapping[int, Any], u: Any, learned: Learned) -> Any:
+def _stated(mpc: Any, share: Share, prefix: str, x: Any, others: Mapping[int, Any], u: Any, learned: Any) -> Any:
     """An agent's constraints, put into a program; returns its cost, and adds to the parameters that are learned."""
     N = mpc.prediction_horizon
     block = {name: cs.DM(value) for name, value in share.model.items()}

@@ -34,11 +34,12 @@ def interpreter() -> str:
     Raises
     ------
     PeerError
-        There is no Python 3.11, or a package cannot be installed.
+        There is no Python 3.11, a package cannot be installed, or the folder is full of something else.
     """
     python = folder() / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     # written last: an installation that was broken off is made anew
     if not (folder() / "ready").exists() and not _works(python):
+        _require_ours(folder())
         _run([_python_3_11(), "-m", "venv", "--clear", str(folder())], "its environment cannot be made")
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
         _run(install, "its packages cannot be installed")
@@ -46,8 +47,14 @@ def interpreter() -> str:
     return str(python)
 
 
+def _require_ours(place: Path) -> None:
+    """PeerError where something else would be cleared away."""
+    if place.exists() and not (place / "pyvenv.cfg").exists() and (not place.is_dir() or any(place.iterdir())):
+        raise PeerError(f"DMPCRL_PEER names {place}, which is no environment of Python: name an empty folder")
+
+
 def _python_3_11() -> str:
-    if sys.version_info[:2] == (3, 11):
+    if list(sys.version_info[:2]) == [3, 11]:
         return sys.executable
     found = shutil.which("python3.11")
     if found is None:

@@ -115,8 +115,8 @@ def chain() -> Example:
         low, high = _array([0.0, -1.0]), np.ones(2)
         none = np.zeros((2, 1)), np.zeros((1, 1))
         shares.append(Share(neighbours, fixed, learned, (0, 1), low, high, 60.0, 1.0, *none))
-    A = np.kron(np.eye(3), [[0.9, 0.35], [0.0, 1.1]]) + np.kron(line, [[0.0, 0.0], [0.0, -0.1]])
-    B, E = np.kron(np.eye(3), [[0.0813], [0.2]]), np.kron(np.eye(3), [[1.0], [0.0]])
+    A = _array(np.kron(np.eye(3), [[0.9, 0.35], [0.0, 1.1]]) + np.kron(line, [[0.0, 0.0], [0.0, -0.1]]))
+    B, E = _array(np.kron(np.eye(3), [[0.0813], [0.2]])), _array(np.kron(np.eye(3), [[1.0], [0.0]]))
     Q, R, start = 0.5 * np.eye(6), 0.25 * np.eye(3), np.tile([0.0, 0.15], 3)
     learning = 6e-5, 0.9996, 2, (100, 15, 10), 1.0, (0.7, 0.99)
     return Example(tuple(shares), 10, 0.5, A, B, E, (-0.1, 0.0), Q, R, start, *learning)
@@ -136,7 +136,7 @@ def power() -> Example:
         bound, limit = _array([0.1]), _AREAS[i][-1]
         shares.append(Share(neighbours, model, learned, (0,), -bound, bound, 500.0, limit, *setpoints, 0.1, slopes))
     A, B, E = network()
-    Q, R = np.kron(np.eye(4), np.diag([500.0, 0.01, 0.01, 10.0])), 10.0 * np.eye(4)
+    Q, R = np.diag(np.tile([500.0, 0.01, 0.01, 10.0], 4)), 10.0 * np.eye(4)
     learning = 7e-7, 0.98, 100, (300, 150, 100), 0.04, (0.5, 0.8)
     return Example(tuple(shares), 5, 50.0, A, B, E, (-0.1, 0.1), Q, R, np.zeros(16), *learning)
 

@@ -51,7 +51,7 @@ def test_one_program_of_ours_is_exact_and_agents_nearly_so(path: Trajectory) -> 
 
 def test_errors_are_the_largest(path: Trajectory) -> None:
     found = path.theirs(ExactPeer(path, 1e-3, 1e-2).ask("solve")["found"])
-    assert (found.value, found.gradient) == (pytest.approx(1e-3), pytest.approx(1e-2))
+    assert found.value == pytest.approx(1e-3) and found.gradient == pytest.approx(1e-2)
     assert str(found) == "1.0e-03 and 1.0e-02"
 
 

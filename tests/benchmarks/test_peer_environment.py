@@ -34,6 +34,7 @@ def make(tmp_path: Path) -> Path:
     python = tmp_path / "peer" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     python.parent.mkdir(parents=True)
     python.touch()
+    (tmp_path / "peer" / "pyvenv.cfg").touch()
     return python
 
 
@@ -70,6 +71,14 @@ def test_one_that_is_not_there_is_made(commands: Commands, tmp_path: Path, monke
     assert made == ["python3.11", "-m", "venv", "--clear", str(tmp_path.resolve() / "peer")]
     assert installed[-len(PACKAGES) :] == list(PACKAGES)
     assert (tmp_path / "peer" / "ready").exists()
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "peer").mkdir()
+    (tmp_path / "peer" / "thesis.tex").touch()
+    with pytest.raises(PeerError, match="which is no environment of Python: name an empty folder"):
+        interpreter()
+    assert commands == []
 
 
 def test_without_python_3_11_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

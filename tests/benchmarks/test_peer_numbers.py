@@ -43,8 +43,8 @@ def test_slopes_are_the_derivative_of_the_hold() -> None:
 
 def test_the_network_of_the_scenarios_is_ours() -> None:
     (model,) = power_scenario(2).scenarios.problems[0].models
-    for stated, ours in zip(network(), (model.A, model.B, model.E), strict=True):
-        np.testing.assert_allclose(stated, ours, atol=1e-14)
+    for found, ours in zip(network(), (model.A, model.B, model.E), strict=True):
+        np.testing.assert_allclose(found, ours, atol=1e-14)
     stated = EXAMPLES["power"]()
     np.testing.assert_array_equal(stated.Q, model.Q)
     np.testing.assert_array_equal(stated.R, model.R)
