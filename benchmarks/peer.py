@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class PeerError(Exception):
-    """The peer could not do what it was asked for, or is not there."""
+    """The peer is not there, cannot do what it was asked for, or does something else: there is nothing to compare."""
 
 
 class PeerProcess:

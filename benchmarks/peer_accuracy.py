@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peer import PeerProcess
+from benchmarks.peer import PeerError, PeerProcess
 from benchmarks.peer_numbers import EXAMPLES
 from benchmarks.training import LEARNING
 from dmpcrl_ctrl.arrays import Array
@@ -87,14 +87,20 @@ class Trajectory:
                 gradients.append(self._furthest(self.by_theta(found), self.by_theta(best)))
         return Errors(max(values), max(gradients))
 
-    def difference(self, peer: PeerProcess) -> str | None:
-        """In which way the peer's problem, solved as one program, is not ours; None where it is."""
+    def require_same(self, peer: PeerProcess) -> Errors:
+        """How far the peer's V and its gradient are from the exact ones where it solves one program of the network.
+
+        Raises
+        ------
+        PeerError
+            So far that its problem is another one.
+        """
         found = self.theirs(peer.ask("central", example=self.example, **self.question(actions=False))["found"], "V")
         largest = max(1.0, *(abs(v.value) for v, _ in self.exact))
         steepest = max(1.0, *(np.abs(g).max() for v, _ in self.exact for own in self.by_theta(v) for g in own.values()))
-        if found.within(Errors(_SAME * largest, _SAME * steepest)):
-            return None
-        return f"the two problems differ: V and its gradient of one program by {found}"
+        if not found.within(Errors(_SAME * largest, _SAME * steepest)):
+            raise PeerError(f"the two problems differ: V and its gradient of one program by {found}")
+        return found
 
     def question(self, *, actions: bool = True) -> dict[str, Any]:
         """States, inputs and loads, for the peer."""
