@@ -14,6 +14,10 @@ HEAD = """# Performance
 
 Written by `make bench`. A figure with a goal is a ratio within one run: two things are timed in turn, and the median
 over the pairs stands with its quartiles. Milliseconds have no goal: they tell where a machine stands.
+
+The peer is dmpcrl 1.0.0 with IPOPT, in an environment and a process of its own: .peer, or the folder that the
+environment variable DMPCRL_PEER names. It needs Python 3.11. Its problems are stated anew by its public interface, and
+a row has a number only where V and its gradient, of the whole network as one program, are the same for both.
 """
 
 

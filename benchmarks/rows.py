@@ -1,13 +1,10 @@
 """What is measured: one function a row of docs/performance.md."""
 
-import copy
 import subprocess
 import sys
-import time
 import warnings
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -15,50 +12,23 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from benchmarks.measure import Ratio, in_turn, slope, timed
+from benchmarks.measure import in_turn, slope, timed
+from benchmarks.peer_rows import PEER_ROWS
+from benchmarks.row import Row, most
+from benchmarks.training import STEPS, learner, published_learner, seconds_per_step
 from dmpcrl_ctrl.admm import ADMMOptions, sweeps
 from dmpcrl_ctrl.averaging import AveragingWarning
 from dmpcrl_ctrl.consensus import ADMMState, Agents, cold_state
-from dmpcrl_ctrl.controllers import DistributedMPC
+from dmpcrl_ctrl.controllers import LearningMPC
 from dmpcrl_ctrl.distributed import DistributedEvaluator
 from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
-from dmpcrl_ctrl.validation.paper import chain_learning, chain_mpc, chain_plant, power_learning, power_plant
+from dmpcrl_ctrl.validation.paper import chain_mpc, power_learning, power_plant
 from dmpcrl_ctrl.validation.paper_baselines import power_scenario
 from dmpcrl_ctrl.validation.tally import tally
-from dmpcrl_ctrl.validation.training import train
 from dmpcrl_ctrl.value import agent_data
 
-_STEPS = 40
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table.
-
-    Attributes
-    ----------
-    name, goal
-        What is measured; what is to be reached, in words.
-    value, spread
-        What was measured, and its quartiles where there are several pairs.
-    reached
-        Whether that is the goal or better; None where there is none.
-    note
-        How, or why not.
-    """
-
-    name: str
-    goal: str
-    value: float
-    spread: tuple[float, float] | None
-    reached: bool | None
-    note: str
-
-
-def most(name: str, limit: float, found: Ratio, note: str) -> Row:
-    """A ratio that is to be small."""
-    return Row(name, f"<= {limit:g}", found.median, (found.low, found.high), found.median <= limit, note)
+__all__ = ["ROWS", "Row"]
 
 
 def local_solve() -> Row:
@@ -84,30 +54,19 @@ def local_solve() -> Row:
 
 def published_step(example: str) -> Row:
     """A training step as published: 50 iterations for V and for Q, 100 rounds of averaging."""
-    return _training_step(example, f"training step of {example} as published (50 + 100), ms", published=True)
+    return _training_step(
+        example, published_learner(example), f"training step of {example} as published (50 + 100), ms"
+    )
 
 
 def own_step(example: str) -> Row:
     """A training step of the published recipe with the evaluator as it comes."""
-    return _training_step(example, f"training step of {example}, own iterations, ms", published=False)
+    return _training_step(example, learner(example), f"training step of {example}, own iterations, ms")
 
 
-def _training_step(example: str, name: str, *, published: bool) -> Row:
-    learning, plant, penalty = (
-        (chain_learning, chain_plant, 0.5) if example == "chain" else (power_learning, power_plant, 50.0)
-    )
-    block = copy.copy(learning(variant="published"))
-    mpc = block.mpc
-    if published:
-        admm = ADMMOptions(iterations=50, penalty=penalty)
-        options: dict[str, Any] = {"admm": admm, "averaging_rounds": 100, "acceleration": "none", "certify": False}
-        block.mpc = DistributedMPC(mpc.problem, mpc.sample_time, mpc.signals, **options)
-    loop, took = plant(variant="published"), []
-    for seed in range(3):
-        start = time.perf_counter()
-        train(loop, block, steps=_STEPS, episodes=1, seed=seed)
-        took.append(1e3 * (time.perf_counter() - start) / _STEPS)
-    return Row(name, "", float(np.median(took)), (min(took), max(took)), None, f"{_STEPS} steps, 3 seeds, one core")
+def _training_step(example: str, block: LearningMPC, name: str) -> Row:
+    took = [1e3 * seconds_per_step(example, block, seed) for seed in range(3)]
+    return Row(name, "", float(np.median(took)), (min(took), max(took)), None, f"{STEPS} steps, 3 seeds, one core")
 
 
 def growth(shape: str) -> Row:
@@ -193,4 +152,5 @@ ROWS: dict[str, Callable[[], Row]] = {
     "grid": lambda: growth("grid"),
     "start-up": start_up,
     "scenarios": policy_and_scenarios,
+    **PEER_ROWS,
 }

@@ -1,6 +1,7 @@
 """Agents that are followed together have the solutions that each has alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def chained(*models: LocalModel) -> tuple[DistributedEvaluator, tuple[AgentData,
 
 
 def test_most_solves_are_a_product_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    tie = {"u_min": [-1.0], "u_max": [1.0]}
+    tie: dict[str, Any] = {"u_min": [-1.0], "u_max": [1.0]}
     evaluator, data = chained(
         LocalModel([[0.9]], [[1.0]], [[1.0]], [[0.1]], A_ij={1: [[0.1]]}, **tie),
         LocalModel([[0.8]], [[1.0]], [[1.0]], [[0.1]], A_ij={0: [[0.1]]}, **tie),
@@ -81,7 +82,7 @@ def test_an_agent_without_rows_and_without_neighbours_is_solved() -> None:
 
 
 def test_the_agent_that_has_no_solution_is_named() -> None:
-    tie = {"u_min": [-1.0], "u_max": [1.0]}
+    tie: dict[str, Any] = {"u_min": [-1.0], "u_max": [1.0]}
     evaluator, data = chained(
         LocalModel([[0.9]], [[1.0]], [[1.0]], [[0.1]], A_ij={1: [[0.1]]}, **tie),
         LocalModel([[0.8]], [[1.0]], [[1.0]], [[0.1]], A_ij={0: [[0.1]]}, C=[[1.0]], upper=[1.0], **tie),
