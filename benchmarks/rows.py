@@ -7,7 +7,6 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -15,14 +14,19 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from benchmarks.measure import Ratio, in_turn, slope, timed
+from benchmarks.loop_rows import chain_in_full, log_and_certificate, memory, scheduler_share
+from benchmarks.measure import in_turn, slope, timed
+from benchmarks.network_rows import iteration_memory, thousand_areas, two_cores
+from benchmarks.networks import integrators as _network
+from benchmarks.networks import sides as _sides
+from benchmarks.row import Row, most
+from benchmarks.solver_rows import central_backend
 from dmpcrl_ctrl.admm import ADMMOptions, sweeps
 from dmpcrl_ctrl.averaging import AveragingWarning
 from dmpcrl_ctrl.consensus import ADMMState, Subproblem, cold_state
 from dmpcrl_ctrl.controllers import DistributedMPC
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import LocalModel
-from dmpcrl_ctrl.problem import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData
 from dmpcrl_ctrl.validation.paper import chain_learning, chain_mpc, chain_plant, power_learning, power_plant
 from dmpcrl_ctrl.validation.paper_baselines import power_scenario
 from dmpcrl_ctrl.validation.tally import tally
@@ -30,35 +34,6 @@ from dmpcrl_ctrl.validation.training import train
 from dmpcrl_ctrl.value import agent_data
 
 _STEPS = 40
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table.
-
-    Attributes
-    ----------
-    name, goal
-        What is measured; what is to be reached, in words.
-    value, spread
-        What was measured, and its quartiles where there are several pairs.
-    reached
-        Whether that is the goal or better; None where there is none.
-    note
-        How, or why not.
-    """
-
-    name: str
-    goal: str
-    value: float
-    spread: tuple[float, float] | None
-    reached: bool | None
-    note: str
-
-
-def most(name: str, limit: float, found: Ratio, note: str) -> Row:
-    """A ratio that is to be small."""
-    return Row(name, f"<= {limit:g}", found.median, (found.low, found.high), found.median <= limit, note)
 
 
 def local_solve() -> Row:
@@ -165,24 +140,6 @@ def _chain() -> tuple[DistributedEvaluator, tuple[AgentData, ...]]:
     return evaluator, agent_data(mpc.problem, [np.array([0.2, 0.15])] * 3)
 
 
-def _network(graph: "nx.Graph[Any]") -> MPCProblem:
-    """Double integrators tied to their neighbours, with bounds on the inputs."""
-    places = {node: k for k, node in enumerate(graph)}
-    A, tie = np.array([[1.0, 0.1], [-0.1, 0.95]]), np.array([[0.0, 0.0], [0.04, 0.0]])
-    models = tuple(
-        LocalModel(
-            A, [[0.0], [0.1]], np.eye(2), [[0.1]], A_ij={places[n]: tie for n in graph[node]}, u_min=[-1.0], u_max=[1.0]
-        )
-        for node in graph
-    )
-    return MPCProblem(models, 5)
-
-
-def _sides(size: int) -> tuple[int, int]:
-    side = 2 ** int(np.log2(size) / 2)
-    return side, size // side
-
-
 ROWS: dict[str, Callable[[], Row]] = {
     "local-solve": local_solve,
     "chain-published": lambda: published_step("chain"),
@@ -193,4 +150,14 @@ ROWS: dict[str, Callable[[], Row]] = {
     "grid": lambda: growth("grid"),
     "start-up": start_up,
     "scenarios": policy_and_scenarios,
+    "iteration-memory-ring": lambda: iteration_memory("ring"),
+    "iteration-memory-grid": lambda: iteration_memory("grid"),
+    "thousand-areas": thousand_areas,
+    "two-cores": two_cores,
+    "scheduler-share": scheduler_share,
+    "log-certificate": log_and_certificate,
+    "chain-in-full": lambda: chain_in_full(distributed=True),
+    "chain-in-full-central": lambda: chain_in_full(distributed=False),
+    "memory": memory,
+    "central-backend": central_backend,
 }
