@@ -39,10 +39,10 @@ _CLOSE = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one sample of a centralised MPC asks for: its data, its program as a solver of qpsolvers takes it, and x."""
+    """What one sample of a centralised MPC asks for: its data, its program, and the evaluator's answer."""
 
     data: tuple[AgentData, ...]
-    program: qpsolvers.Problem
+    program: QP
     answer: Array
 
 
@@ -80,22 +80,18 @@ def central_steps(samples: int) -> tuple[CentralEvaluator, list[Step]]:
         listening = CentralEvaluator(mpc.problem, mpc.solver)
         for known in data:
             listening.evaluate(known)
-    steps = [Step(known, posed(qp), answer.x) for known, (qp, answer) in zip(data, heard, strict=True)]
+    steps = [Step(known, qp, answer.x) for known, (qp, answer) in zip(data, heard, strict=True)]
     return CentralEvaluator(mpc.problem, mpc.solver), steps
 
 
-def posed(qp: QP) -> qpsolvers.Problem:
-    """A program with sparse matrices, and with one-sided inequalities."""
+def posed(qp: QP, dense: bool = False) -> qpsolvers.Problem:
+    """A program as qpsolvers takes it: with sparse matrices or dense ones, and with one-sided inequalities."""
     above, below = np.isfinite(qp.upper), np.isfinite(qp.lower)
     H, A, C = (sparse.csc_matrix(matrix) for matrix in (qp.H, qp.A, qp.C))
     G = sparse.csc_matrix(sparse.vstack([C[above], -C[below]]))
-    return qpsolvers.Problem(H, qp.g, G, np.concatenate([qp.upper[above], -qp.lower[below]]), A, qp.b)
-
-
-def densified(problem: qpsolvers.Problem) -> qpsolvers.Problem:
-    """The same program for a solver that knows no sparse matrices."""
-    parts = problem.unpack()
-    return qpsolvers.Problem(*(part.toarray() if sparse.issparse(part) else part for part in parts))
+    matrices: list[Any] = [matrix.toarray() for matrix in (H, G, A)] if dense else [H, G, A]
+    h = np.concatenate([qp.upper[above], -qp.lower[below]])
+    return qpsolvers.Problem(matrices[0], qp.g, matrices[1], h, matrices[2], qp.b)
 
 
 def evaluated(evaluator: CentralEvaluator, steps: Sequence[Step]) -> float:
@@ -108,9 +104,7 @@ def evaluated(evaluator: CentralEvaluator, steps: Sequence[Step]) -> float:
 
 def backend(name: str, steps: Sequence[Step]) -> Callable[[], float] | None:
     """Mean seconds of a solve along the steps, warm where the backend can; None where its answers are not good."""
-    problems = [step.program for step in steps]
-    if name in _DENSE:
-        problems = [densified(problem) for problem in problems]
+    problems = [posed(step.program, name in _DENSE) for step in steps]
     options = _OPTIONS.get(name, {})
 
     def solved() -> list[Array | None]:

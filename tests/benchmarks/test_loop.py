@@ -12,7 +12,8 @@ from dmpcrl_ctrl.plants import chain
 
 def test_its_log_is_that_of_a_run(tmp_path: Path) -> None:
     plant = chain(noise=True)
-    block, done = LQR.for_plant(plant), []
+    block = LQR.for_plant(plant)
+    done: list[int] = []
     assert looped(plant, block, 6, tmp_path / "run.h5", seed=3, at=done.append) > 0.0
     assert done == [1, 2, 3, 4, 5, 6]
     with open_log(tmp_path / "run.h5") as mine, simulate(plant, block, t_end=6.0, seed=3) as theirs:

@@ -3,16 +3,14 @@
 import numpy as np
 import pytest
 
-from benchmarks.solver_rows import backend, central_backend, central_steps, densified
+from benchmarks.solver_rows import backend, central_backend, central_steps, posed
 
 
 def test_the_programs_have_the_answers_of_the_evaluator() -> None:
     evaluator, steps = central_steps(2)
     for step in steps:
-        P, q, *_ = step.program.unpack()
         again = evaluator.evaluate(step.data)
-        gradient = P @ step.answer + q
-        assert np.isfinite(gradient).all() and again.status.ok
+        assert again.value == pytest.approx(step.program.objective(step.answer), rel=1e-9)
     assert backend("piqp", steps) is not None
 
 
@@ -22,10 +20,14 @@ def test_a_backend_with_other_answers_is_left_out() -> None:
     assert backend("piqp", steps) is None
 
 
-def test_a_program_can_be_dense() -> None:
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_posed_program_has_the_rows_of_the_bounds(dense: bool) -> None:
     _, (step,) = central_steps(1)
-    for mine, theirs in zip(densified(step.program).unpack(), step.program.unpack(), strict=True):
-        assert mine is theirs or np.array_equal(mine, theirs.toarray())
+    qp, posed_ = step.program, posed(step.program, dense)
+    assert posed_.G is not None and posed_.h is not None and isinstance(posed_.P, np.ndarray) is dense
+    rows = posed_.G @ step.answer - posed_.h
+    assert len(rows) == np.isfinite(qp.upper).sum() + np.isfinite(qp.lower).sum()
+    assert rows.max() <= 1e-9
 
 
 @pytest.mark.filterwarnings("ignore")
