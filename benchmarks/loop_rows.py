@@ -1,6 +1,5 @@
 """Rows about closed loops of a few agents: what is not solving, what is logged, what is kept in memory."""
 
-import copy
 import tempfile
 import time
 from functools import partial
@@ -12,6 +11,7 @@ import numpy as np
 from benchmarks.apart import apart, resident
 from benchmarks.loop import looped
 from benchmarks.measure import in_turn
+from benchmarks.published import published
 from benchmarks.row import Row
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.arrays import Array
@@ -19,7 +19,7 @@ from dmpcrl_ctrl.controllers import LQR, DistributedMPC, LearningMPC
 from dmpcrl_ctrl.controllers.mpc import MPCState
 from dmpcrl_ctrl.cosim.scheduler import Row as LogRow
 from dmpcrl_ctrl.plants import Plant, chain, power_network
-from dmpcrl_ctrl.validation.paper import chain_learning, chain_plant, power_learning, power_plant
+from dmpcrl_ctrl.validation.paper import chain_learning, chain_plant
 from dmpcrl_ctrl.validation.training import train
 
 _MINUTES = 5.0
@@ -65,8 +65,8 @@ def scheduler_share(steps: int = 100, runs: int = 5) -> Row:
 
 def log_and_certificate(steps: int = 40, pairs: int = 5) -> Row:
     """What log and certificate add to a training step of the power network as published, as a share of the whole."""
-    plant, plain = power_plant(variant="published"), published_learner()
-    certified = published_learner(certify=True)
+    plant, plain = published("power")
+    certified = published("power", certify=True)[1]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "run.h5"
         bare = partial(looped, plant, plain, steps)
@@ -110,22 +110,6 @@ def memory_of_a_loop(first: int, steps: int) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         seconds = looped(plant, LQR.for_plant(plant), steps, Path(folder) / "run.h5", at=look)
     return held[first], held[steps], seconds
-
-
-def published_learner(*, certify: bool = False) -> LearningMPC:
-    """The learner of the power network, by the published 50 iterations and 100 rounds of averaging."""
-    block = copy.copy(power_learning(variant="published"))
-    mpc = block.mpc
-    block.mpc = DistributedMPC(
-        mpc.problem,
-        mpc.sample_time,
-        mpc.signals,
-        admm=ADMMOptions(iterations=50, penalty=50.0),
-        averaging_rounds=100,
-        acceleration="none",
-        certify=certify,
-    )
-    return block
 
 
 def training_seconds(learning: LearningMPC, warm_up: int, steps: int) -> float:

@@ -19,6 +19,7 @@ from benchmarks.measure import in_turn, slope, timed
 from benchmarks.network_rows import iteration_memory, thousand_areas, two_cores
 from benchmarks.networks import integrators as _network
 from benchmarks.networks import sides as _sides
+from benchmarks.overhead_rows import local_overhead
 from benchmarks.row import Row, most
 from benchmarks.solver_rows import central_backend
 from dmpcrl_ctrl.admm import ADMMOptions, sweeps
@@ -160,4 +161,6 @@ ROWS: dict[str, Callable[[], Row]] = {
     "chain-in-full-central": lambda: chain_in_full(distributed=False),
     "memory": memory,
     "central-backend": central_backend,
+    "local-overhead-chain": lambda: local_overhead("chain"),
+    "local-overhead-power": lambda: local_overhead("power"),
 }

@@ -26,7 +26,7 @@ _ROUNDING = np.finfo(float).eps / 4.0
 def worthwhile(A: Array, B: Array) -> bool:
     """Whether dx/dt = A x + B u is large, and sparse enough."""
     size = sum(B.shape)
-    return size >= _LARGE and np.count_nonzero(A) + np.count_nonzero(B) <= _SPARSE * size**2
+    return bool(size >= _LARGE and np.count_nonzero(A) + np.count_nonzero(B) <= _SPARSE * size**2)
 
 
 class SparseFlow:
