@@ -30,4 +30,4 @@ def test_memory_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.loop_rows.apart", lambda call, *args: (100.0, 101.0, 2.0))
     row = memory(steps=260, first=10)
     assert (row.value, row.reached) == (4000.0, False)
-    assert row.note.startswith("100 MB after 10 steps, 101 MB after 260")
+    assert row.note.startswith("100.0 MB after 10 steps, 101.0 MB after 260")
