@@ -7,22 +7,25 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import networkx as nx
 import numpy as np
 
+from benchmarks.loop_rows import chain_in_full, log_and_certificate, memory, scheduler_share
 from benchmarks.measure import in_turn, slope, timed
+from benchmarks.network_rows import iteration_memory, thousand_areas, two_cores
+from benchmarks.networks import integrators, sides
+from benchmarks.overhead_rows import local_overhead
 from benchmarks.peer_rows import PEER_ROWS
 from benchmarks.row import Row, most
+from benchmarks.solver_rows import central_backend
 from benchmarks.training import STEPS, learner, published_learner, seconds_per_step
 from dmpcrl_ctrl.admm import ADMMOptions, sweeps
 from dmpcrl_ctrl.averaging import AveragingWarning
 from dmpcrl_ctrl.consensus import ADMMState, Agents, cold_state
 from dmpcrl_ctrl.controllers import LearningMPC
 from dmpcrl_ctrl.distributed import DistributedEvaluator
-from dmpcrl_ctrl.model import LocalModel
-from dmpcrl_ctrl.problem import AgentData, MPCProblem
+from dmpcrl_ctrl.problem import AgentData
 from dmpcrl_ctrl.validation.paper import chain_mpc, power_learning, power_plant
 from dmpcrl_ctrl.validation.paper_baselines import power_scenario
 from dmpcrl_ctrl.validation.tally import tally
@@ -73,7 +76,7 @@ def growth(shape: str) -> Row:
     """One iteration of ADMM over networks of 4 to 4,096 areas, by their number."""
     sizes, took, iterations = [4, 16, 64, 256, 1024, 4096], [], 8
     for size in sizes:
-        problem = _network(nx.cycle_graph(size) if shape == "ring" else nx.grid_2d_graph(*_sides(size)))
+        problem = integrators(nx.cycle_graph(size) if shape == "ring" else nx.grid_2d_graph(*sides(size)))
         with warnings.catch_warnings():
             # nothing is averaged here
             warnings.simplefilter("ignore", AveragingWarning)
@@ -124,24 +127,6 @@ def _chain() -> tuple[DistributedEvaluator, tuple[AgentData, ...]]:
     return evaluator, agent_data(mpc.problem, [np.array([0.2, 0.15])] * 3)
 
 
-def _network(graph: "nx.Graph[Any]") -> MPCProblem:
-    """Double integrators tied to their neighbours, with bounds on the inputs."""
-    places = {node: k for k, node in enumerate(graph)}
-    A, tie = np.array([[1.0, 0.1], [-0.1, 0.95]]), np.array([[0.0, 0.0], [0.04, 0.0]])
-    models = tuple(
-        LocalModel(
-            A, [[0.0], [0.1]], np.eye(2), [[0.1]], A_ij={places[n]: tie for n in graph[node]}, u_min=[-1.0], u_max=[1.0]
-        )
-        for node in graph
-    )
-    return MPCProblem(models, 5)
-
-
-def _sides(size: int) -> tuple[int, int]:
-    side = 2 ** int(np.log2(size) / 2)
-    return side, size // side
-
-
 ROWS: dict[str, Callable[[], Row]] = {
     "local-solve": local_solve,
     "chain-published": lambda: published_step("chain"),
@@ -153,4 +138,16 @@ ROWS: dict[str, Callable[[], Row]] = {
     "start-up": start_up,
     "scenarios": policy_and_scenarios,
     **PEER_ROWS,
+    "iteration-memory-ring": lambda: iteration_memory("ring"),
+    "iteration-memory-grid": lambda: iteration_memory("grid"),
+    "thousand-areas": thousand_areas,
+    "two-cores": two_cores,
+    "scheduler-share": scheduler_share,
+    "log-certificate": log_and_certificate,
+    "chain-in-full": lambda: chain_in_full(distributed=True),
+    "chain-in-full-central": lambda: chain_in_full(distributed=False),
+    "memory": memory,
+    "central-backend": central_backend,
+    "local-overhead-chain": lambda: local_overhead("chain"),
+    "local-overhead-power": lambda: local_overhead("power"),
 }

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 # Rows that are written at once.
 BLOCK_ROWS = 256
+# Of the table of chunks that every open array has for itself: HDF5's own 8,191 slots are 2 GB for 1,000 agents.
+CHUNK_SLOTS = 101
 DTYPES = ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 

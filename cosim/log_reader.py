@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from dmpcrl_ctrl.cosim.layout import CHUNK_SLOTS
 from dmpcrl_ctrl.cosim.unclosed import SIGNATURE, UnclosedFile, is_unclosed
 from dmpcrl_ctrl.errors import LogError
 
@@ -53,7 +54,7 @@ class LogReader:
             raise LogError(f"{path}: is no HDF5 file: it begins with {head[:8]!r}, expected {SIGNATURE!r}")
         file = None
         try:
-            file = h5py.File(UnclosedFile(path) if is_unclosed(head) else path, "r")
+            file = h5py.File(UnclosedFile(path) if is_unclosed(head) else path, "r", rdcc_nslots=CHUNK_SLOTS)
             return cls(file, path)
         except (OSError, RuntimeError, ValueError, KeyError, LogError) as error:
             if file is not None:

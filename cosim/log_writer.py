@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dmpcrl_ctrl.cosim.layout import BLOCK_ROWS, Axis, Layout, Variable
+from dmpcrl_ctrl.cosim.layout import BLOCK_ROWS, CHUNK_SLOTS, Axis, Layout, Variable
 from dmpcrl_ctrl.errors import LogError
 
 _CHUNK_BYTES = 1 << 20
@@ -143,7 +143,7 @@ class LogWriter:
 def _created(path: Path | None, overwrite: bool) -> h5py.File:
     if path is None:
         name = f"dmpcrl_ctrl-log-{next(_memory_files)}"
-        return h5py.File(name, "w", libver="latest", driver="core", backing_store=False)
+        return h5py.File(name, "w", libver="latest", rdcc_nslots=CHUNK_SLOTS, driver="core", backing_store=False)
     if path.is_dir():
         raise LogError(f"{path}: is a folder; give the name of a file")
     if not path.parent.is_dir():
@@ -152,7 +152,7 @@ def _created(path: Path | None, overwrite: bool) -> h5py.File:
         raise LogError(f"{path}: exists already; choose another name, or overwrite=True")
     try:
         path.unlink(missing_ok=True)
-        return h5py.File(path, "x", libver="latest")
+        return h5py.File(path, "x", libver="latest", rdcc_nslots=CHUNK_SLOTS)
     except OSError as error:
         raise LogError(f"{path}: cannot be created: {_line(error)}") from error
 

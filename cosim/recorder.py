@@ -1,7 +1,8 @@
 """Rows of a closed loop on their way into the log: collected in blocks, written at every block and every second.
 
 Writing row by row would cost 50 times as much. A process that is killed loses what it has not written yet, at most one
-block or one second; what is written stays readable.
+block or one second; what is written stays readable. Of a thousand agents a row alone takes seconds to write: there the
+rows wait for 20 times as long as the last writing took.
 """
 
 import time as wall_time
@@ -23,6 +24,7 @@ from dmpcrl_ctrl.cosim.schema import DENSE_TIME, DIGESTS, SAMPLE, TIME
 from dmpcrl_ctrl.status import Status
 
 _SECONDS_BETWEEN_WRITES = 1.0
+_PAUSE = 20.0
 # What the rows that wait may take: a record can be long, such as the residuals of a million iterations.
 _BLOCK_BYTES = 1 << 24
 
@@ -115,7 +117,7 @@ class Recorder:
         self._writer = writer
         self._samples, self._times, self._dense = (Table(axis, layout) for axis in (SAMPLE, TIME, DENSE_TIME))
         self._blocks = [BlockRows(block, self._samples) for block in blocks]
-        self._last_write = wall_time.monotonic()
+        self._next_write = wall_time.monotonic() + _SECONDS_BETWEEN_WRITES
 
     def put(self, row: Row, last: bool = False) -> None:
         """Take a row; the last one has a state and an output, and nothing that is in effect from then on."""
@@ -125,7 +127,7 @@ class Recorder:
         columns[TIME][k], columns["plant/state"][k], columns["plant/output"][k] = row.time, row.state, row.output
         self._times.count += 1
         full = self._times.full or self._samples.full
-        if full or wall_time.monotonic() - self._last_write > _SECONDS_BETWEEN_WRITES:
+        if full or wall_time.monotonic() > self._next_write:
             self.flush()
 
     def put_dense(self, time: float, state: Array) -> None:
@@ -138,9 +140,11 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what has been collected."""
+        start = wall_time.monotonic()
         for table in (self._dense, self._samples, self._times):
             table.flush(self._writer)
-        self._last_write = wall_time.monotonic()
+        end = wall_time.monotonic()
+        self._next_write = end + max(_SECONDS_BETWEEN_WRITES, _PAUSE * (end - start))
 
     def close(self) -> None:
         """Write what has been collected, and finish the log."""

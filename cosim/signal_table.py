@@ -81,6 +81,11 @@ class SignalTable:
             self.cells[block.name] = (outputs,)
             signals += _named(block.name, block.outputs, outputs, "block")
         self.signals = tuple(signals)
+        # A network has thousands of signals, and each of its readers asks by name.
+        self._called: dict[str, list[Signal]] = {}
+        for signal in self.signals:
+            for name in (signal.name, signal.qualified):
+                self._called.setdefault(name, []).append(signal)
         # Inputs that no block drives, and their set points; none until `take_drivers`.
         self._passive: frozenset[int] = frozenset()
 
@@ -96,9 +101,13 @@ class SignalTable:
         passive = [k for k, driver in enumerate(drivers) if driver.kind != "block"]
         self._passive |= {inputs.start + k for k in passive} | {first + k for k in passive}
 
+    def called(self, name: str) -> Sequence[Signal]:
+        """All signals that answer to a name, with or without its owner, in the order of `signals`."""
+        return self._called.get(name, ())
+
     def named(self, name: str, reader: str) -> Signal:
         """The signal that an explicit connection speaks of, qualified or with a name of its own."""
-        found = {signal.cell: signal for signal in self.signals if name in (signal.qualified, signal.name)}
+        found = {signal.cell: signal for signal in self.called(name)}
         if not found:
             raise WiringError(unknown(name, [signal.qualified for signal in self.signals], f"{reader}: signal"))
         return _only(list(found.values()), reader)
@@ -118,9 +127,8 @@ class SignalTable:
         scope = scopes.get(reader)
         offers = [
             signal
-            for signal in self.signals
-            if name in (signal.name, signal.qualified)
-            and signal.owner != reader
+            for signal in self.called(name)
+            if signal.owner != reader
             and (scope is None or scope == scopes.get(signal.owner, scope if signal.kind == "block" else signal.owner))
         ]
         offers = [s for s in offers if s.kind != "known" or s.cell not in self._passive or name == s.qualified or scope]
@@ -152,8 +160,8 @@ class SignalTable:
         if signal.kind != "output" or signal.label != signal.qualified:
             return
         plant = self._plants[signal.owner]
-        own = plant.state_of_output[plant.output_names.index(signal.name)]
-        if signal.name in plant.state_names and (own is None or plant.state_names[own] != signal.name):
+        own = plant.state_of_output[signal.cell - self.cells[signal.owner][0].start]
+        if (own is None or plant.state_names[own] != signal.name) and signal.name in plant.state_names:
             raise WiringError(
                 f"{reader}.{signal.name}: output {signal.label} is called like a state but is not that state; "
                 f"rename it, or say connections={{'{reader}.{signal.name}': '{signal.label}'}}"

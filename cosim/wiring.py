@@ -158,7 +158,7 @@ def _driver(who: Participants, plant: int, name: str, table: SignalTable, links:
         return GROUND if source is None else table.named(source, reader)
     offers = [
         signal
-        for signal in table.signals
+        for signal in (*table.called(name), *table.called(reader))
         if signal.drives
         and signal.owner != own
         and signal.name in (name, reader)

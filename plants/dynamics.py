@@ -6,6 +6,7 @@ from typing import Protocol
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import PlantError
+from dmpcrl_ctrl.plants.sparse_flow import SparseFlow, worthwhile
 from dmpcrl_ctrl.plants.zoh import foh_ramp, zoh
 
 # How many durations' matrices are kept: a run has few (between two samples, to an edge, to a dense output point).
@@ -54,19 +55,23 @@ class Dynamics(Protocol):
 class LinearDynamics:
     """dx/dt = A x + B w, y = C x + D w, advanced exactly; discrete where `sample_time` is given: x(k+1) = A x + B w.
 
-    The matrices of a held sample are kept by its duration (a `Fraction`, so equal durations are equal keys).
+    The matrices of a held sample are kept by its duration (a `Fraction`, so equal durations are equal keys); a large
+    sparse system has none, see :mod:`~dmpcrl_ctrl.plants.sparse_flow`.
     """
 
     def __init__(self, A: Array, B: Array, C: Array, D: Array, sample_time: Fraction | None = None) -> None:
         self.A, self.B, self.C, self.D = A, B, C, D
         self.sample_time = sample_time
         self._holds: dict[tuple[Fraction, bool], tuple[Array, ...]] = {}
+        self._flow = SparseFlow(A, B) if sample_time is None and worthwhile(A, B) else None
 
     def advance(self, x: Array, duration: Fraction, w: Array, slope: Array, start: float = 0.0) -> Array:
         """State after `duration` seconds: exact for held and ramping inputs; discrete: after one own sample."""
         if self.sample_time is not None:
             require_own_sample(duration, self.sample_time)
             return self.A @ x + self.B @ w
+        if self._flow is not None and self._flow.fits(float(duration)):
+            return self._flow.advance(x, float(duration), w, slope)
         ramping = bool(slope.any())
         Ad, B0, *B1 = self._hold(duration, ramping)
         x1 = Ad @ x + B0 @ w

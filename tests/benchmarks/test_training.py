@@ -11,7 +11,8 @@ def test_the_published_step_has_its_iterations_and_rounds(example: str, penalty:
     evaluator = published_learner(example).init(0).mpc.evaluator
     assert isinstance(evaluator, DistributedEvaluator)
     assert (evaluator.admm.iterations, evaluator.admm.tolerance, evaluator.admm.penalty) == (50, None, penalty)
-    assert evaluator.rounds == 100
+    assert (evaluator.rounds, evaluator.averaging.acceleration) == (100, "none")
+    assert not published_learner(example).mpc.certify and published_learner(example, certify=True).mpc.certify
     own = learner(example).init(0).mpc.evaluator
     assert isinstance(own, DistributedEvaluator)
     assert own.admm.tolerance == 1e-11

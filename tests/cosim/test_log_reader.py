@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dmpcrl_ctrl.cosim.layout import Axis, Layout, Variable
+from dmpcrl_ctrl.cosim.layout import CHUNK_SLOTS, Axis, Layout, Variable
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.log_writer import LogWriter
 from dmpcrl_ctrl.errors import LogError
@@ -54,6 +54,18 @@ def test_what_is_written_is_read(log: Path) -> None:
     reader.close()
     with pytest.raises(LogError, match="the log is closed"):
         reader.array("time")
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_open_array_has_a_small_table_of_chunks(tmp_path: Path, closed: bool) -> None:
+    """A log of 1,000 agents has 35,000 arrays, and a reader holds them all."""
+    writer = filled(tmp_path / "log.h5")
+    if closed:
+        writer.close()
+    reader = LogReader.open(tmp_path / "log.h5")
+    kept = [reader._file, *([] if closed else [writer.file]), filled(None).file]
+    assert {file["g/value"].id.get_access_plist().get_chunk_cache()[0] for file in kept} == {CHUNK_SLOTS}
+    reader.close()
 
 
 def test_an_unfinished_log_can_be_read(tmp_path: Path) -> None:

@@ -164,6 +164,28 @@ def test_rows_are_written_every_block_and_every_second(loop: Participants, monke
     assert writer.file["time"].shape == (301,)
 
 
+def test_where_writing_takes_long_rows_wait_the_longer(loop: Participants, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module.wall_time, "monotonic", lambda: now[0])
+    layout = layout_of(loop, 0)
+    writer = LogWriter(None, layout)
+    recorder = Recorder(writer, layout, ())
+    write, arrays = writer.write, len(recorder._samples.columns) + len(recorder._times.columns)
+
+    def slow(path: str, start: int, values: NDArray[Any]) -> None:
+        now[0] += 3.0 / arrays
+        write(path, start, values)
+
+    monkeypatch.setattr(writer, "write", slow)
+    written = []
+    for k in range(100):
+        now[0] += 2.0
+        recorder.put(row(float(k)))
+        written.append(writer.file["time"].shape[0])
+    assert written[0] == 1
+    assert 3 <= len(set(written)) <= 5
+
+
 def test_an_interrupted_write_is_repeated_whole(loop: Participants, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = layout_of(loop, 0)
     writer = LogWriter(None, layout)

@@ -53,3 +53,9 @@ def test_a_plants_input_goes_before_the_block_output_that_drives_it(table: Signa
 def test_names_for_a_reader_leave_its_own_out(table: SignalTable) -> None:
     assert table.names_for("b") == ["d", "u", "u_ref", "x", "x_ref", "y", "z"]
     assert "extra" in table.names_for("c")
+
+
+def test_a_name_finds_all_that_answer_to_it_in_their_order(table: SignalTable) -> None:
+    for name in ("u", "x", "p.y", "b.extra", "nothing"):
+        wanted = [signal for signal in table.signals if name in (signal.name, signal.qualified)]
+        assert list(table.called(name)) == wanted
