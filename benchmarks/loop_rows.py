@@ -74,11 +74,13 @@ def log_and_certificate(steps: int = 40, pairs: int = 5) -> Row:
         found = in_turn(partial(looped, plant, certified, steps, log), bare, pairs)
         logged = in_turn(partial(looped, plant, plain, steps, log), bare, pairs)
     spread = 1.0 - 1.0 / found.low, 1.0 - 1.0 / found.high
-    # of one certificate in n steps the share is r / n over 1 + r / n, with r what it adds to a bare step
-    every = max(1, math.ceil((found.median - 1.0) * (1.0 - _SHARE) / _SHARE))
+    # of one certificate in n steps log and certificate add l + c / n to a bare step, which may be s / (1 - s)
+    log_adds = max(logged.median - 1.0, 0.0)
+    room, proof_adds = _SHARE / (1.0 - _SHARE) - log_adds, found.median - 1.0 - log_adds
+    every = f"every {max(1, math.ceil(proof_adds / room))} steps" if room > 0.0 else "never"
     note = (
         f"{1e3 * found.one / steps:.1f} ms a step, {1e3 * found.other / steps:.1f} without both; the log alone "
-        f"{1.0 - 1.0 / logged.median:.0%}; a certificate every {every} steps would keep to the goal; a training itself "
+        f"{1.0 - 1.0 / logged.median:.0%}; a certificate {every} would keep to the goal; a training itself "
         "writes neither"
     )
     return _small("log + certificate, share of a training step of power", 1.0 - 1.0 / found.median, spread, note)

@@ -38,7 +38,10 @@ def with_peer(name: str, limit: float, measure: Callable[[PeerProcess, str, floa
 
 
 def published_step(example: str, peer: PeerProcess, name: str, limit: float) -> Row:
-    """A training step as published, 50 iterations for V and for Q and 100 rounds of averaging, of both."""
+    """A training step as published, 50 iterations for V and for Q and 100 rounds of averaging.
+
+    Of the few agents here ours makes the rounds by one product with their matrix, which is the same numbers.
+    """
     apart = trajectory(example).require_same(peer)
     found = _steps_in_turn(example, peer, published_learner(example))
     times = f"peer {found.one:.2f} s, ours {1e3 * found.other:.1f} ms"

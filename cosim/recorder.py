@@ -1,8 +1,8 @@
 """Rows of a closed loop on their way into the log: collected in blocks, written at every block and every second.
 
 Writing row by row would cost 50 times as much. A process that is killed loses what it has not written yet, at most one
-block or one second; what is written stays readable. Of a thousand agents a row alone takes seconds to write: there the
-rows wait for 20 times as long as the last writing took.
+block or one second; what is written stays readable. Of a thousand agents a row alone takes seconds to write: there
+rows wait for 20 times as long as the last writing took, and for a minute at most.
 """
 
 import time as wall_time
@@ -24,7 +24,7 @@ from dmpcrl_ctrl.cosim.schema import DENSE_TIME, DIGESTS, SAMPLE, TIME
 from dmpcrl_ctrl.status import Status
 
 _SECONDS_BETWEEN_WRITES = 1.0
-_PAUSE = 20.0
+_PAUSE, _LONGEST_PAUSE = 20.0, 60.0
 # What the rows that wait may take: a record can be long, such as the residuals of a million iterations.
 _BLOCK_BYTES = 1 << 24
 
@@ -144,7 +144,7 @@ class Recorder:
         for table in (self._dense, self._samples, self._times):
             table.flush(self._writer)
         end = wall_time.monotonic()
-        self._next_write = end + max(_SECONDS_BETWEEN_WRITES, _PAUSE * (end - start))
+        self._next_write = end + min(max(_SECONDS_BETWEEN_WRITES, _PAUSE * (end - start)), _LONGEST_PAUSE)
 
     def close(self) -> None:
         """Write what has been collected, and finish the log."""

@@ -54,6 +54,7 @@ class AgentPrograms:
                 raise LocalFailure(i, solution.status)
             followed.leave(i, solution.x[program.program.held.local], program.law(factor), moved)
             solved[i] = solution
+        followed.settle()
         return AgentAnswers(self, linear, factor, moved, moved[followed.shared], followed.points, solved)
 
     def laws(self, factor: float) -> tuple[Array | None, ...]:
@@ -127,8 +128,10 @@ class _Followed:
         self.rows = tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
         places = [np.arange(rows.start, rows.start + a) for rows, a in zip(self.rows, sizes, strict=True)]
         self.shared = np.concatenate([np.zeros(0, dtype=np.intp), *places])
-        self.points: tuple[Point | None, ...] = (None,) * len(sizes)
-        self.laws: tuple[Array | None, ...] = (None,) * len(sizes)
+        self._point: list[Point | None] = [None] * len(sizes)
+        self._law: list[Array | None] = [None] * len(sizes)
+        self._changed = True
+        self.settle()
         self._starts = ends[:-1]
         self._there, self._change = np.zeros((2, len(self.shared)))
         self._last, self._by = np.zeros((2, ends[-1]))
@@ -175,7 +178,12 @@ class _Followed:
         self.alone.add(i)
         self._put(i, None, np.zeros((rows.stop - rows.start, len(shared))), law)
 
+    def settle(self) -> None:
+        """Make `points` and `laws` what they are now, the same objects where nothing has changed."""
+        if self._changed:
+            self.points, self.laws, self._changed = tuple(self._point), tuple(self._law), False
+
     def _put(self, i: int, point: Point | None, follow: Array, law: Array | None) -> None:
-        self.points = (*self.points[:i], point, *self.points[i + 1 :])
-        self.laws = (*self.laws[:i], law, *self.laws[i + 1 :])
+        self._point[i], self._law[i] = point, law
+        self._changed = True
         self._products[i] = (follow, *self._products[i][1:])

@@ -190,7 +190,8 @@ class Averaging:
             raise AveragingError(f"{culprit} contributes {found} to the average, expected finite numbers")
         rounds = _whole(rounds)
         if transport is None and rounds > self.agents and self.agents <= _FEW:
-            return self._of_all_rounds(rounds) @ beliefs
+            # what all have in common stays as it is
+            return beliefs[0] + self._of_all_rounds(rounds) @ (beliefs - beliefs[0])
         return self._mixed(beliefs, rounds, transport)
 
     def _of_all_rounds(self, rounds: int) -> Array:

@@ -147,7 +147,8 @@ class Neighbourhood:
         """Of an array (H,), which all come to know."""
         if self.transport is None:
             return sqrt(stacked @ stacked)
-        return sqrt(self.summed(lambda own: np.array([stacked[own] @ stacked[own]]))[0])
+        # what arrives of a sum of squares may be altered
+        return sqrt(max(self.summed(lambda own: np.array([stacked[own] @ stacked[own]]))[0], 0.0))
 
     def apart(self, stacked: Array) -> tuple[Array, ...]:
         """One array an agent, of an array (H, ...) of all of them."""

@@ -2,12 +2,13 @@
 
 The exponential of a network's matrix has no zeros left: 1,000 power areas would need matrices of 300 MB and a minute
 for each duration. The state alone is the sum of a series in products with the sparse matrix (Al-Mohy and Higham, SIAM
-J. Sci. Comput. 33(2), 2011),
+J. Sci. Comput. 33(2), 2011). For dx/dt = A x + f + g t, part by part of h = T / s seconds,
 
-    exp(G h) z = z + h G z + h^2/2 G^2 z + ...,     h = T / s,     z = (x, u0, u1)
+    x(h) = x + t_1 + t_2 + ...,   t_1 = h (A x + f),   t_2 = h/2 (A t_1 + h g),   t_k = h/k A t_(k-1)
 
-where s keeps the terms small, and the series ends where they are below rounding. scipy's `expm_multiply` is the same,
-but estimates the size of powers of G at random, so that equal runs would not be equal to the last bit.
+where s keeps the terms small. There are always as many terms: where a series may stop depends on the units that its
+states are in. scipy's `expm_multiply` is the same, but estimates the size of powers of A at random, so that equal runs
+would not be equal to the last bit.
 """
 
 import numpy as np
@@ -15,12 +16,12 @@ from scipy import sparse
 
 from dmpcrl_ctrl.arrays import Array
 
-# From so many states and inputs on, for at most such a share of entries that are not zero, in at most so many parts.
-_LARGE, _SPARSE, _PARTS = 1000, 0.02, 2000
-# s is such that powers of G h grow no faster than those of this number; a series takes some 40 terms, this many at most
-_STEP, _TERMS = 4.0, 200
+# From so many states and inputs on, where the dense way takes seconds; for at most such a share of entries that are not
+# zero; in so many parts at most, beyond which a product with the dense exponential is the quicker one.
+_LARGE, _SPARSE, _PARTS = 3000, 0.02, 50
+# s is such that powers of A h grow no faster than those of this number: 4^60 / 60! = 1e-46
+_STEP, _TERMS = 4.0, 60
 _POWER = 4
-_ROUNDING = np.finfo(float).eps / 4.0
 
 
 def worthwhile(A: Array, B: Array) -> bool:
@@ -39,13 +40,8 @@ class SparseFlow:
     """
 
     def __init__(self, A: Array, B: Array) -> None:
-        n, m = B.shape
-        self._n = n
-        across = sparse.block_array([[sparse.csr_array(A), sparse.csr_array(B)], [sparse.csr_array((m, n)), None]])
-        ramp = sparse.block_array([[sparse.csr_array((n, m))], [sparse.eye_array(m)]])
-        rows = sparse.hstack([across, ramp]) if m else across
-        self._G = sparse.csr_array(sparse.vstack([rows, sparse.csr_array((m, n + 2 * m))]))
-        self._rate = _growth(self._G)
+        self._A, self._B = sparse.csr_array(A), sparse.csr_array(B)
+        self._rate = _growth(self._A)
 
     def fits(self, duration: float) -> bool:
         """Whether so many seconds need a bearable number of parts; a stiff system over a long time does not."""
@@ -66,30 +62,27 @@ class SparseFlow:
         ndarray
             (n,): to rounding.
         """
-        z = np.concatenate([x, u, slope])
         parts = max(1, int(np.ceil(self._rate * duration / _STEP)))
         h = duration / parts
-        for _ in range(parts):
-            z = self._series(z, h)
-        return z[: self._n]
+        force, ramp = self._B @ u, h * (self._B @ slope)
+        for k in range(parts):
+            x = self._series(x, force + k * ramp, ramp, h)
+        return x
 
-    def _series(self, z: Array, h: float) -> Array:
-        total, term, before = z, z, np.inf
-        for k in range(1, _TERMS):
-            term = (h / k) * (self._G @ term)
+    def _series(self, x: Array, force: Array, ramp: Array, h: float) -> Array:
+        """State after h seconds, in which the force grows by `ramp`."""
+        term = h * (self._A @ x + force)
+        total = x + term
+        for k in range(2, _TERMS):
+            term = (h / k) * (self._A @ term + (ramp if k == 2 else 0.0))
             total = total + term
-            size = float(np.abs(term).max(initial=0.0))
-            # two in a row: every other term of an oscillation may vanish
-            if size + before <= _ROUNDING * float(np.abs(total).max(initial=0.0)):
-                break
-            before = size
         return total
 
 
-def _growth(G: sparse.csr_array) -> float:
-    """How fast powers of G grow, per factor, by two of them; below the norm where G is far from normal."""
-    power = G
+def _growth(A: sparse.csr_array) -> float:
+    """How fast powers of A grow, per factor, by two of them; below the norm where A is far from normal."""
+    power = A
     for _ in range(_POWER - 1):
-        power = power @ G
-    norms = (float(abs(M).sum(axis=0).max()) for M in (power, power @ G))
+        power = power @ A
+    norms = (float(abs(M).sum(axis=0).max()) for M in (power, power @ A))
     return max(norm ** (1.0 / degree) for norm, degree in zip(norms, (_POWER, _POWER + 1), strict=True))

@@ -93,7 +93,7 @@ def repeated(table: NDArray[Any], due: NDArray[np.bool_], before: Any) -> NDArra
 SIZES = {"state": 2, "output": 2, "input": 1, "disturbance": 0, "slope": 0, "setpoint": 3, "cost": 1}
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(names, blocks(), st.sampled_from([0, 1, 2, 3, 50, 255, 256, 257, 600]), st.integers(0, 2**32 - 1))
 def test_what_is_written_is_read_back_bit_for_bit(
     make_plant: Make, name: str, blocks: list[TimedBlock], samples: int, seed: int
@@ -184,6 +184,29 @@ def test_where_writing_takes_long_rows_wait_the_longer(loop: Participants, monke
         written.append(writer.file["time"].shape[0])
     assert written[0] == 1
     assert 3 <= len(set(written)) <= 5
+
+
+def test_one_slow_write_keeps_no_row_for_longer_than_a_minute(
+    loop: Participants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module.wall_time, "monotonic", lambda: now[0])
+    layout = layout_of(loop, 0)
+    writer = LogWriter(None, layout)
+    recorder = Recorder(writer, layout, ())
+    write = writer.write
+
+    def stalled(path: str, start: int, values: NDArray[Any]) -> None:
+        now[0] += 30.0
+        write(path, start, values)
+
+    now[0] += 2.0
+    with monkeypatch.context() as disk:
+        disk.setattr(writer, "write", stalled)
+        recorder.put(row(0.0))
+    now[0] += 61.0
+    recorder.put(row(1.0))
+    assert writer.file["time"].shape == (2,)
 
 
 def test_an_interrupted_write_is_repeated_whole(loop: Participants, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -283,3 +283,5 @@ def test_all_rounds_at_once_are_round_by_round(acceleration: str) -> None:
     for rounds in (7, 40):
         expected = ring.average(values, rounds, Watched())
         assert ring.average(values, rounds) == pytest.approx(expected, abs=1e-13)
+        # what all agree on stays, to the last bit
+        assert (ring.average(np.full((6, 2), 0.1), rounds) == 0.1).all()

@@ -89,3 +89,14 @@ def test_an_evaluation_is_the_same_over_a_transport(problem: MPCProblem, data: t
     largest = max(m.values.size for m in watched.messages if m.kind in (Kind.PROPOSAL, Kind.AGREED))
     assert largest <= shared_states(problem).size
     assert {Kind.PROPOSAL, Kind.AGREED, Kind.PLAN, Kind.PRICE} <= set(kinds)
+
+
+def test_a_sum_of_squares_that_arrives_negative_is_none() -> None:
+    class Noisy:
+        def carry(self, message: Message) -> np.ndarray:
+            return message.values - 1e-9
+
+    held = (np.array([0]), np.array([0]))
+    assert Neighbourhood(np.array([0]), held, Noisy()).norm(np.full(2, 1e-12)) == 0.0
+    assert Neighbourhood(np.array([0]), held).norm(np.array([3.0, 4.0])) == 5.0
+    assert Neighbourhood(np.array([0]), held, Watched()).norm(np.array([3.0, 4.0])) == 5.0
