@@ -1,6 +1,6 @@
 """The array types of the package, and the one check that every array from outside passes."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +41,34 @@ def checked(name: str, value: ArrayLike, shape: tuple[int, ...], may_be_infinite
 def dense(matrix: Matrix) -> Array:
     """The matrix as an array."""
     return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+
+
+def frozen(matrix: Matrix) -> Matrix:
+    """The matrix, which is not to be changed any more."""
+    if not isinstance(matrix, np.ndarray):
+        # what scipy would do to it later on
+        matrix.sum_duplicates()
+        # not views of what somebody else may have
+        for name in ("data", "indices", "indptr"):
+            setattr(matrix, name, getattr(matrix, name).copy())
+    for part in _memory(matrix):
+        part.flags.writeable = False
+    return matrix
+
+
+def is_frozen(matrix: Matrix) -> bool:
+    """Whether nobody can change it: neither it nor what it is a view of."""
+    for part in _memory(matrix):
+        owner: object = part
+        while isinstance(owner, np.ndarray):
+            if owner.flags.writeable:
+                return False
+            owner = owner.base
+    return True
+
+
+def _memory(matrix: Matrix) -> list[NDArray[Any]]:
+    return [matrix] if isinstance(matrix, np.ndarray) else [matrix.data, matrix.indices, matrix.indptr]
 
 
 def entries(matrix: Matrix) -> Entries:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array, dense
+from dmpcrl_ctrl.arrays import Array, dense, frozen
 from dmpcrl_ctrl.consensus import Held
 from dmpcrl_ctrl.horizon import Horizon
 from dmpcrl_ctrl.plan import Duals, Plan, read_duals, read_plan, rows_without_action
@@ -67,8 +67,9 @@ class LocalProgram:
     def at(self, factor: float) -> Penalised:
         """What there is for this scale of the penalty, with the solver of matrices before: it sees that they moved."""
         if factor not in self.met:
-            H = self.cut.H.copy()
+            H = dense(self.cut.H).copy()
             H[self.held.local, self.held.local] += factor * self.weights
+            H = frozen(H)
             alone = reduction(H, self.cut.A, self.cut.C, self.roles, self.held.local)
             old = self.before.get(factor)
             states = np.zeros(self.roles.rows, dtype=np.int8) if old is None else old.states

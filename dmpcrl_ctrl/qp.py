@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from dmpcrl_ctrl.arrays import Array, Index, Matrix, dense
+from dmpcrl_ctrl.arrays import Array, Index, Matrix, dense, frozen
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.status import Status
 
@@ -250,7 +250,7 @@ class Substitution:
     rows
         Inequality rows that remain.
     H, H_mixed, H_fixed, A, A_fixed, C, C_fixed
-        The blocks of the matrices; H, A, C are those of the remaining program.
+        The blocks of the matrices; H, A, C are those of the remaining program, and cannot be changed.
     """
 
     fixed: Index
@@ -290,17 +290,19 @@ def substitution(H: Matrix, A: Matrix, C: Matrix, fixed: Index, rows: Index) -> 
     """Cut the matrices for given variables `fixed`, keeping the inequality rows `rows`."""
     free = np.setdiff1d(np.arange(H.shape[0]), fixed)
     kept = C[rows]
+    # whoever gets them again need not look whether they have changed
+    remaining = [frozen(part.copy()) for part in (H[free][:, free], A[:, free], kept[:, free])]
     return Substitution(
-        fixed,
-        free,
-        rows,
-        H[free][:, free],
-        H[free][:, fixed],
-        H[fixed][:, fixed],
-        A[:, free],
-        A[:, fixed],
-        kept[:, free],
-        kept[:, fixed],
+        fixed=fixed,
+        free=free,
+        rows=rows,
+        H=remaining[0],
+        H_mixed=H[free][:, fixed],
+        H_fixed=H[fixed][:, fixed],
+        A=remaining[1],
+        A_fixed=A[:, fixed],
+        C=remaining[2],
+        C_fixed=kept[:, fixed],
     )
 
 

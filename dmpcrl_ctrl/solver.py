@@ -13,7 +13,7 @@ import numpy as np
 
 from dmpcrl_ctrl import proxqp
 from dmpcrl_ctrl.active_set import ActiveSet, active_set, with_rows
-from dmpcrl_ctrl.arrays import Array, Index, Matrix
+from dmpcrl_ctrl.arrays import Array, Index, Matrix, is_frozen
 from dmpcrl_ctrl.backends import Backend, failed
 from dmpcrl_ctrl.convexity import convex
 from dmpcrl_ctrl.errors import SolverError
@@ -78,15 +78,17 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """Matrices that were accepted, copied as they were, with their units and sizes."""
+    """Matrices that were accepted, themselves and copied as they were, with their units and sizes."""
 
+    given: tuple[Matrix, Matrix, Matrix]
     matrices: tuple[Matrix, Matrix, Matrix]
     scaling: Scaling
     sizes: Magnitudes
 
     def fits(self, qp: QP) -> bool:
         """Whether the program has these matrices, by value."""
-        return all(map(_same, self.matrices, (qp.H, qp.A, qp.C)))
+        parts = zip(self.given, self.matrices, (qp.H, qp.A, qp.C), strict=True)
+        return all((theirs is given and is_frozen(theirs)) or _same(mine, theirs) for given, mine, theirs in parts)
 
     def resembles(self, qp: QP) -> bool:
         """Whether the program has the same size."""
@@ -194,7 +196,8 @@ class CheckedSolver:
             if scaling is not kept:
                 self._primary.forget()
         self._stale, self._verdict = True, None
-        self._known = _Known((qp.H.copy(), qp.A.copy(), qp.C.copy()), scaling, magnitudes(scaling.scaled(qp)))
+        given = qp.H, qp.A, qp.C
+        self._known = _Known(given, (qp.H.copy(), qp.A.copy(), qp.C.copy()), scaling, magnitudes(scaling.scaled(qp)))
         return self._known
 
     def _solve(self, qp: QP, sizes: Magnitudes) -> QPSolution:

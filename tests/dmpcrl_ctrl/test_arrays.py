@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from dmpcrl_ctrl.arrays import BlockSum, by_columns, dense
+from dmpcrl_ctrl.arrays import BlockSum, by_columns, dense, frozen, is_frozen
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (0, 3), (3, 0), (1, 1)])
@@ -42,3 +42,16 @@ def test_a_sum_of_blocks_is_the_sum_entry_by_entry(small: bool) -> None:
 def test_a_sum_of_nothing_is_zero(small: bool) -> None:
     assert not dense(BlockSum((2, 0), small).matrix()).size
     assert not dense(BlockSum((2, 3), small).matrix()).any()
+
+
+def test_what_is_frozen_cannot_be_changed_by_any_way() -> None:
+    for matrix in (np.eye(3), sparse.csc_array(np.eye(3))):
+        assert not is_frozen(matrix)
+        assert is_frozen(frozen(matrix))
+        with pytest.raises(ValueError, match="read-only"):
+            (matrix if isinstance(matrix, np.ndarray) else matrix.data)[0] = 2.0
+    behind = np.eye(3)
+    view = behind[:2]
+    view.flags.writeable = False
+    # whoever has what it is a view of can change it
+    assert not is_frozen(view)
