@@ -203,7 +203,8 @@ def iterate(
     history: list[tuple[float, float]] = []
     start = state
     natural = weights if curvature is None else curvature
-    watch = ConsensusWatch(float((weights / natural).min(initial=1.0)))
+    apart = _APART if options.tolerance is None else 100.0 * options.tolerance
+    watch = ConsensusWatch(float((weights / natural).min(initial=1.0)), apart)
     try:
         for sweep in sweeps(agents, weights, neighbourhood, state, options):
             state = sweep.state
@@ -247,12 +248,12 @@ def _verdict(
     stalled = watch.stalled(sweep, count, last)
     if options.tolerance is None and not last:
         return None
-    (primal, dual), size = residuals, 1.0 + largest(sweep.state.z)
     if options.tolerance is None:
-        return Status.CONSENSUS_STALLED if stalled and primal > _APART * size else Status.MAX_ITERATIONS
+        return Status.CONSENSUS_STALLED if stalled else Status.MAX_ITERATIONS
+    (primal, dual), size = residuals, 1.0 + largest(sweep.state.z)
     if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + largest(sweep.state.y)):
         return Status.OPTIMAL
-    if stalled and primal > 100.0 * options.tolerance * size:
+    if stalled:
         return Status.CONSENSUS_STALLED
     return Status.NOT_CONVERGED if last else None
 

@@ -22,10 +22,12 @@ class ConsensusWatch:
     ----------
     pull
         Least ratio of the penalty's weights to the curvature of the costs.
+    least
+        Gaps up to so many times one plus the largest shared state are none.
     """
 
-    def __init__(self, pull: float) -> None:
-        self._pull = pull
+    def __init__(self, pull: float, least: float) -> None:
+        self._pull, self._least = pull, least
         self._pulled = 0.0
         self._gaps: Array | None = None
         self._first: Answers | None = None
@@ -42,6 +44,7 @@ class ConsensusWatch:
         return (
             still
             and self._pulled > _OUT_OF_PROPORTION
+            and sweep.primal > self._least * (1.0 + largest(sweep.state.z))
             and largest(sweep.state.y) > _OUT_OF_PROPORTION * _largest_multiplier(self._first)
         )
 
