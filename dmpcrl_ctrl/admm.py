@@ -246,10 +246,9 @@ def _verdict(
         return Status.OPTIMAL
     last = count == options.iterations
     stalled = watch.stalled(sweep, count, last)
-    if options.tolerance is None and not last:
-        return None
     if options.tolerance is None:
-        return Status.CONSENSUS_STALLED if stalled else Status.MAX_ITERATIONS
+        at_last = Status.CONSENSUS_STALLED if stalled else Status.MAX_ITERATIONS
+        return at_last if last else None
     (primal, dual), size = residuals, 1.0 + largest(sweep.state.z)
     if primal <= options.tolerance * size and dual <= options.tolerance * (1.0 + largest(sweep.state.y)):
         return Status.OPTIMAL

@@ -47,7 +47,7 @@ class AgentPrograms:
             program, own = self.programs[i], linear[self.parts[i]]
             point = program.point(own, factor)
             if point is not None:
-                followed.follow(i, point, program.law(factor), moved)
+                followed.follow(i, point, moved)
                 continue
             solution = program.solve(own, factor)
             if not solution.status.ok:
@@ -156,7 +156,7 @@ class _Followed:
         left = np.searchsorted(self._starts, np.flatnonzero(~inside), side="right") - 1
         return moved, sorted(self.alone.union(left.tolist()))
 
-    def follow(self, i: int, point: Point, law: Array | None, moved: Array) -> None:
+    def follow(self, i: int, point: Point, moved: Array) -> None:
         """From a solution of one agent on, which is put into `moved`."""
         rows, part = self.rows[i], self._parts[i]
         a = part.stop - part.start
@@ -167,7 +167,7 @@ class _Followed:
         self._low[rows] = np.concatenate([np.full(a, -_LARGEST), point.low])
         self._high[rows] = np.concatenate([np.full(a, _LARGEST), point.high])
         self.alone.discard(i)
-        self._put(i, point, np.ascontiguousarray(point.pattern.follow), law)
+        self._put(i, point, np.ascontiguousarray(point.pattern.follow), point.pattern.response)
 
     def leave(self, i: int, shared: Array, law: Array | None, moved: Array) -> None:
         """One agent is to be solved anew each time; its shared numbers are put into `moved`."""

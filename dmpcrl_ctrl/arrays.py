@@ -67,6 +67,14 @@ def is_frozen(matrix: Matrix) -> bool:
     return True
 
 
+def same(one: Matrix, other: Matrix) -> bool:
+    """Whether two matrices are of one form and have the same entries."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.array_equal(one, other)
+    parts = ("shape", "indptr", "indices", "data")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in parts)
+
+
 def _memory(matrix: Matrix) -> list[NDArray[Any]]:
     return [matrix] if isinstance(matrix, np.ndarray) else [matrix.data, matrix.indices, matrix.indptr]
 

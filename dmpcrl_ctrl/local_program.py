@@ -120,8 +120,8 @@ class AgentProgram:
         What it knows; s_j of its neighbours; its action, of Q.
     qp
         The program without the penalty.
-    posed, responses
-        By scale of the penalty: the reduced program; how the shared numbers of the last answer follow.
+    posed
+        By scale of the penalty: the reduced program.
     """
 
     horizon: Horizon
@@ -131,7 +131,6 @@ class AgentProgram:
     given: Array
     qp: QP
     posed: dict[float, Reduced | None] = field(default_factory=dict)
-    responses: dict[float, Array | None] = field(default_factory=dict)
 
     def point(self, linear: Array, factor: float) -> Point | None:
         """The solution of the reduced program for a linear term and a scale of the penalty; None where it has none."""
@@ -141,7 +140,7 @@ class AgentProgram:
         program = self.posed[factor]
         point = None if program is None else program.at(linear, penalised.states)
         if point is not None:
-            penalised.states, self.responses[factor] = point.pattern.states, point.pattern.response
+            penalised.states = point.pattern.states
         return point
 
     def solve(self, linear: Array, factor: float) -> QPSolution:
@@ -150,7 +149,6 @@ class AgentProgram:
         solution = penalised.solver.solve(self._whole(linear, factor))
         if program is not None and solution.status.ok:
             penalised.states = program.states_at(solution)
-        self.responses[factor] = penalised.solver.response(self.program.held.local)
         return solution
 
     def checked(self, point: Point, factor: float) -> tuple[QPSolution, bool]:
@@ -171,8 +169,8 @@ class AgentProgram:
         return replace(self.qp, H=self.program.at(factor).H, g=g)
 
     def law(self, factor: float) -> Array | None:
-        """How the shared numbers of the last solution follow their linear term, its sign turned; None: not known."""
-        return self.responses.get(factor)
+        """How shared numbers follow their linear term, its sign turned, after :meth:`solve`; None: not known."""
+        return self.program.at(factor).solver.response(self.program.held.local)
 
     def plan(self, solution: QPSolution) -> Plan:
         """The plan in a solution."""

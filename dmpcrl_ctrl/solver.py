@@ -13,7 +13,7 @@ import numpy as np
 
 from dmpcrl_ctrl import proxqp
 from dmpcrl_ctrl.active_set import ActiveSet, active_set, with_rows
-from dmpcrl_ctrl.arrays import Array, Index, Matrix, is_frozen
+from dmpcrl_ctrl.arrays import Array, Index, Matrix, is_frozen, same
 from dmpcrl_ctrl.backends import Backend, failed
 from dmpcrl_ctrl.convexity import convex
 from dmpcrl_ctrl.errors import SolverError
@@ -88,7 +88,7 @@ class _Known:
     def fits(self, qp: QP) -> bool:
         """Whether the program has these matrices, by value."""
         parts = zip(self.given, self.matrices, (qp.H, qp.A, qp.C), strict=True)
-        return all((theirs is given and is_frozen(theirs)) or _same(mine, theirs) for given, mine, theirs in parts)
+        return all((theirs is given and is_frozen(theirs)) or same(mine, theirs) for given, mine, theirs in parts)
 
     def resembles(self, qp: QP) -> bool:
         """Whether the program has the same size."""
@@ -344,10 +344,3 @@ def require_installed(name: str) -> None:
 
 def _backend(name: str) -> "proxqp.ProxQP | Backend":
     return proxqp.ProxQP() if name == "proxqp" else Backend(name)
-
-
-def _same(mine: Matrix, theirs: Matrix) -> bool:
-    if isinstance(mine, np.ndarray) or isinstance(theirs, np.ndarray):
-        return isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray) and np.array_equal(mine, theirs)
-    parts = ("shape", "indptr", "indices", "data")
-    return all(np.array_equal(getattr(mine, name), getattr(theirs, name)) for name in parts)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from dmpcrl_ctrl.arrays import BlockSum, by_columns, dense, frozen, is_frozen
+from dmpcrl_ctrl.arrays import BlockSum, by_columns, dense, frozen, is_frozen, same
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (0, 3), (3, 0), (1, 1)])
@@ -55,3 +55,11 @@ def test_what_is_frozen_cannot_be_changed_by_any_way() -> None:
     view.flags.writeable = False
     # whoever has what it is a view of can change it
     assert not is_frozen(view)
+
+
+def test_matrices_are_the_same_by_form_and_by_value() -> None:
+    one, other = np.eye(3), np.eye(3)
+    assert same(one, other) and same(sparse.csc_array(one), sparse.csc_array(other))
+    assert not same(one, sparse.csc_array(other)) and not same(one, np.eye(4))
+    other[0, 1] = 1e-300
+    assert not same(one, other) and not same(sparse.csc_array(one), sparse.csc_array(other))
