@@ -151,3 +151,10 @@ def checked_sample_time(value: float | Fraction) -> float | Fraction:
     if not (number and 0.0 < value < float("inf")):
         raise ModelError(f"sample_time must be a positive number of seconds, got {value!r}")
     return value
+
+
+def checked_interval(name: str, value: bool | int) -> int:
+    """Samples from one time to the next: 1 for True, 0 (never) for False; ModelError for what is none."""
+    if isinstance(value, (bool, int)) and value >= 0:
+        return int(value)
+    raise ModelError(f"{name} must be True, False or a number of samples, got {value!r}")

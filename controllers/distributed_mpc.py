@@ -108,9 +108,13 @@ class DistributedMPC(MPC):
 
     @property
     def log_attributes(self) -> dict[str, str | int | float]:
-        """How the agents average, for the log."""
+        """How often it certifies and how the agents average, for the log."""
         acceleration, rounds = self._own.averaging.acceleration, self._own.rounds
-        return {"averaging": self.averaging, "acceleration": acceleration, "averaging_rounds": rounds}
+        return super().log_attributes | {
+            "averaging": self.averaging,
+            "acceleration": acceleration,
+            "averaging_rounds": rounds,
+        }
 
     def with_transport(self, transport: Transport) -> Self:
         """A copy of this controller whose agents' messages `transport` carries."""

@@ -18,7 +18,7 @@ from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.certificate import AgreedCertificate, Certificate
 from dmpcrl_ctrl.consensus import ADMMState
-from dmpcrl_ctrl.controllers.block import Field, checked_sample_time
+from dmpcrl_ctrl.controllers.block import Field, checked_interval, checked_sample_time
 from dmpcrl_ctrl.controllers.records import (
     certificate_fields,
     certificate_record,
@@ -52,6 +52,8 @@ class MPCState:
         (N, m) inputs of the last plan that was solved, or None.
     age
         Samples since that plan.
+    samples
+        How many there have been.
     """
 
     evaluator: Evaluator
@@ -60,6 +62,7 @@ class MPCState:
     sent: Array | None = None
     plan: Array | None = None
     age: int = 0
+    samples: int = 0
 
 
 class MPC:
@@ -79,7 +82,8 @@ class MPC:
     preview
         Read known disturbances and set points over the whole horizon instead of holding their current values.
     certify
-        Record at every sample how far the solution is from being one, and a bracket on its value.
+        Record how far the solution is from being one, and a bracket on its value: at every sample (True), at the first
+        and every n-th after it (n), or never (False).
     solver
         Backend of the quadratic programs.
     """
@@ -94,7 +98,7 @@ class MPC:
         offset: float = 0.0,
         delay: float = 0.0,
         preview: bool = False,
-        certify: bool = True,
+        certify: bool | int = True,
         solver: str = "proxqp",
     ) -> None:
         self.problem = problem
@@ -104,7 +108,7 @@ class MPC:
         self.offset = offset
         self.delay = delay
         self.preview = problem.horizon if preview else 0
-        self.certify = certify
+        self.certify = checked_interval("certify", certify)
         self.solver = solver
         self.inputs = self.signals.measured
         self.outputs = self.signals.inputs
@@ -161,6 +165,11 @@ class MPC:
         return cls(problem, sample_time, Signals.of_plant(plant, models), **options)
 
     @property
+    def log_attributes(self) -> dict[str, str | int | float]:
+        """How often it certifies, for the log."""
+        return {"certify": self.certify}
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """What each step's record holds."""
         known = data_fields(self.problem) if self.preview else ()
@@ -213,10 +222,10 @@ class MPC:
         record = self._record(evaluation, kind, elapsed, before)
         if self.preview:
             record |= data_record(self.problem, data)
-        if self.certify and evaluation.status.ok:
+        if self.certify and state.samples % self.certify == 0 and evaluation.status.ok:
             record |= certificate_record(evaluation.certificate, self._agreed(evaluation.certificate))
         self._compare(state, data, evaluation, record)
-        return replace(after, sent=output), output, record, evaluation
+        return replace(after, sent=output, samples=state.samples + 1), output, record, evaluation
 
     def evaluate(
         self,

@@ -142,7 +142,7 @@ class Mpc(Section):
     slack_quadratic: NonNegative | None = None
     solver: Literal["proxqp", "daqp", "piqp"] | None = None
     preview: bool = False
-    certify: bool = True
+    certify: bool | Annotated[int, Field(ge=1)] = True
     delay: NonNegative = 0.0
     offset: NonNegative = 0.0
     parameters: Annotated[str, Field(min_length=1)] | None = None

@@ -60,6 +60,8 @@ class Solves:
         Its records by their names.
     logged, components, agreement
         Its problem, through what the agents are coupled, and how they average.
+    interval
+        Samples from one certificate to the next; 0 where there are none.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Solves:
     logged: LoggedProblem
     components: Components
     agreement: LoggedAveraging
+    interval: int
 
     @classmethod
     def of(cls, trace: ControllerTrace, time: Array, reader: LogReader) -> Self:
@@ -81,17 +84,20 @@ class Solves:
             coupling_components(logged.problem),
             logged_averaging(logged.problem, reader, trace.name),
         )
-        return cls(trace.name, time, trace.output, trace.due, claims, logged, components, agreement)
+        interval = _interval(reader, trace.name) if "certificate/lower" in claims else 0
+        return cls(trace.name, time, trace.output, trace.due, claims, logged, components, agreement, interval)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the agents."""
         return self.logged.problem.names
 
-    @property
-    def certified(self) -> bool:
-        """Whether there are certificates."""
-        return "certificate/lower" in self.claims
+    @cached_property
+    def certified(self) -> NDArray[np.bool_]:
+        """(K,): rows that must have a certificate."""
+        if not self.interval:
+            return np.zeros_like(self.due)
+        return self.well & ((np.cumsum(self.due) - 1) % self.interval == 0)
 
     @cached_property
     def well(self) -> NDArray[np.bool_]:
@@ -129,7 +135,7 @@ def check_solves(
         for check, part in _row(solves, k):
             totals[check] = totals[check].joined(part)
         progress(done / len(rows))
-    none = {} if solves.certified else dict.fromkeys(_OF_CERTIFICATES, "it wrote down no certificates")
+    none = {} if solves.interval else dict.fromkeys(_OF_CERTIFICATES, "it wrote down no certificates")
     applied = verdict(f"{trace.name}: inputs follow from plans", _applied(solves, trace.output_names), "none")
     return [
         applied,
@@ -148,11 +154,21 @@ def _row(solves: Solves, k: int) -> Iterator[Part]:
     yield from _beginnings(solves, k, points)
     yield from _obedience(solves, k, points)
     yield from _values(solves, k, points)
-    if solves.certified:
+    if solves.certified[k]:
         certificate = certify(points, solves.components, None)
         yield from _residuals(solves, k, certificate)
         yield from _bracket(solves, k, points, certificate)
         yield from _beliefs(solves, k)
+
+
+def _interval(reader: LogReader, name: str) -> int:
+    """Samples from one certificate of controller `name` to the next."""
+    interval = reader.attributes(f"controller/{name}").get("certify", 1)
+    if isinstance(interval, int) and interval > 0:
+        return interval
+    raise reader.fault(
+        f"controller/{name}", "attribute certify, samples from one certificate to the next", str(interval)
+    )
 
 
 def _applied(solves: Solves, names: tuple[str, ...]) -> Iterator[Compared]:

@@ -8,6 +8,7 @@ import pytest
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.controllers import CentralizedMPC, DistributedMPC
 from dmpcrl_ctrl.controllers.records import admm_record, certificate_fields, data_fields, mpc_fields
+from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.problem import MPCProblem
 
@@ -41,6 +42,23 @@ def test_a_record_has_the_declared_fields_and_shapes(kind: Any, options: dict[st
     assert record["previous_input"].tolist() == [0.1, 0.1, 0.1]
     assert any(name.startswith("certificate/") for name in record) == options.get("certify", True)
     assert any(name.startswith("data/") for name in record) == options.get("preview", False)
+
+
+@pytest.mark.parametrize("kind", [DistributedMPC, CentralizedMPC])
+def test_a_certificate_at_every_third_sample(kind: Any) -> None:
+    mpc = kind(trio(), 1.0, certify=3)
+    state, row, proved = mpc.init(0), np.zeros(len(mpc.inputs)), []
+    for tick in range(7):
+        state, _, record = mpc.step(state, tick, row, np.zeros(3), np.zeros(3))
+        proved.append("certificate/lower" in record)
+    assert proved == [True, False, False, True, False, False, True]
+    assert mpc.log_attributes["certify"] == 3
+
+
+@pytest.mark.parametrize("wrong", [-1, 2.5, "all", None])
+def test_samples_between_certificates_are_a_number(wrong: Any) -> None:
+    with pytest.raises(ModelError, match="certify must be True, False or a number of samples, got"):
+        CentralizedMPC(trio(), 1.0, certify=wrong)
 
 
 def test_a_plan_holds_what_neighbours_are_taken_to_do() -> None:

@@ -293,6 +293,7 @@ def honest() -> dict[str, Callable[[], tuple[Any, Any, float]]]:
         "the whole network": lambda: power_with(CentralizedMPC, hold="network", terminal="equality"),
         "far from agreed": lambda: power_with(DistributedMPC, admm=ADMMOptions(iterations=2)),
         "averaged as published": lambda: power_with(DistributedMPC, averaging_rounds=100, acceleration="none"),
+        "certificates now and then": lambda: power_with(DistributedMPC, certify=3),
         "no certificates": lambda: power_with(DistributedMPC, certify=False),
         "ramps, limits of rates": one_cart,
         "two plants": carts,

@@ -100,6 +100,19 @@ def test_a_narrower_bracket_and_smaller_residuals_are_overclaimed() -> None:
     assert found["residuals"] is found["bracket"] is Outcome.FAILED
 
 
+def test_a_certificate_that_is_due_must_be_there() -> None:
+    assert set(alter(agents(), "certificate/lower", scaled(3, np.nan)).values()) >= {Outcome.FAILED}
+    assert alter(agents(certify=3), "certificate/lower", scaled(3, np.nan))["bracket"] is Outcome.FAILED
+    assert alter(agents(certify=3), "certificate/lower", scaled(2, np.nan))["bracket"] is Outcome.PASSED
+
+
+def test_samples_between_certificates_that_are_no_number() -> None:
+    run = agents()
+    run._reader._file["controller/mpc"].attrs["certify"] = -1
+    with pytest.raises(LogError, match=r"attribute certify, samples from one certificate to the next, found -1"):
+        outcomes(Run(run._reader))
+
+
 def test_a_value_out_of_its_bracket_is_found_of_a_central_controller() -> None:
     run = agents(CentralizedMPC)
     file = run._reader._file["controller/mpc"]
