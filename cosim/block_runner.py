@@ -136,19 +136,20 @@ class BlockRunner:
 
     def _checked_record(self, record: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Arrays of the declared shapes and types, each a copy."""
-        entries = {}
-        for name, value in record.items():
-            if name not in self._fields:
-                raise SimulationError(f"its record: {unknown(name, self._fields, 'declared field')}")
-            field, given = self._fields[name], np.asarray(value)
-            if given.shape != field.shape:
-                raise SimulationError(f"its record: {name!r} has shape {given.shape}, expected {field.shape}")
-            number = given.dtype.kind in "biuf"
-            with np.errstate(invalid="ignore"):
-                entries[name] = entry = given.astype(field.dtype) if number else np.zeros(0)
-            if not number or (entry.dtype.kind != "f" and (entry != given).any()):
-                raise SimulationError(f"its record: {name!r} is {value!r}, which type {field.dtype!r} cannot hold")
-        return entries
+        with np.errstate(invalid="ignore"):
+            return {name: self._checked_entry(name, value) for name, value in record.items()}
+
+    def _checked_entry(self, name: str, value: Any) -> NDArray[Any]:
+        if name not in self._fields:
+            raise SimulationError(f"its record: {unknown(name, self._fields, 'declared field')}")
+        field, given = self._fields[name], np.asarray(value)
+        if given.shape != field.shape:
+            raise SimulationError(f"its record: {name!r} has shape {given.shape}, expected {field.shape}")
+        number = given.dtype.kind in "biuf"
+        entry = given.astype(field.dtype) if number else np.zeros(0)
+        if not number or (entry.dtype.kind != "f" and (entry != given).any()):
+            raise SimulationError(f"its record: {name!r} is {value!r}, which type {field.dtype!r} cannot hold")
+        return entry
 
 
 def _three(answer: Any) -> tuple[Any, Any, Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.linalg import lapack
 from scipy.sparse.linalg import splu
 
-from dmpcrl_ctrl.arrays import Array, Index, Matrix
+from dmpcrl_ctrl.arrays import Array, Index, Matrix, others
 from dmpcrl_ctrl.qp import QP, QPSolution
 from dmpcrl_ctrl.status import Status
 
@@ -136,7 +136,7 @@ def _dense_factors(conditions: Array, corners: Array) -> Callable[[Array], Array
         return lambda right: right
     # in the order of columns that LAPACK wants; symmetric, so the transpose is as good
     regularised = np.array(conditions.T, order="F")
-    regularised[np.diag_indices(len(corners))] += corners
+    regularised.ravel(order="K")[:: len(corners) + 1] += corners
     factors, pivots, _ = lapack.dgetrf(regularised, overwrite_a=True)
 
     def solve(right: Array) -> Array:
@@ -154,7 +154,7 @@ def _reduced_factors(conditions: Array, corners: Array, v: int) -> Callable[[Arr
     at, row = _bounded(conditions[v:, :v])
     row += v
     scale = conditions[row, at]
-    rest = np.setdiff1d(np.arange(len(conditions)), np.concatenate([at, row]))
+    rest = others(len(conditions), np.concatenate([at, row]))
     factors = _dense_factors(conditions[np.ix_(rest, rest)], corners[rest])
     mixed, between = conditions[np.ix_(rest, at)], conditions[np.ix_(at, at)]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array, Index
+from dmpcrl_ctrl.arrays import Array, Index, others
 from dmpcrl_ctrl.layout import Layout
 from dmpcrl_ctrl.model import LocalModel, States
 from dmpcrl_ctrl.problem import AgentData
@@ -85,7 +85,7 @@ def rows_without_action(layout: Layout) -> Index:
     ambiguous.
     """
     dropped = [kind.index[kind.stage == 0] for kind in (layout.input, layout.rate)]
-    return np.setdiff1d(np.arange(layout.inequalities), np.concatenate(dropped))
+    return others(layout.inequalities, np.concatenate(dropped))
 
 
 def read_plan(layout: Layout, model: LocalModel, data: AgentData, states: States, variables: Array) -> Plan:

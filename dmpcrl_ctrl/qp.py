@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from dmpcrl_ctrl.arrays import Array, Index, Matrix, dense, frozen
+from dmpcrl_ctrl.arrays import Array, Index, Matrix, dense, frozen, others
 from dmpcrl_ctrl.errors import SolverError
 from dmpcrl_ctrl.status import Status
 
@@ -288,7 +288,7 @@ class Substitution:
 
 def substitution(H: Matrix, A: Matrix, C: Matrix, fixed: Index, rows: Index) -> Substitution:
     """Cut the matrices for given variables `fixed`, keeping the inequality rows `rows`."""
-    free = np.setdiff1d(np.arange(H.shape[0]), fixed)
+    free = others(H.shape[0], fixed)
     kept = C[rows]
     # whoever gets them again need not look whether they have changed
     remaining = [frozen(part.copy()) for part in (H[free][:, free], A[:, free], kept[:, free])]
