@@ -11,7 +11,7 @@ from dmpcrl_ctrl.controllers import DistributedMPC
 from dmpcrl_ctrl.controllers.block import Block
 from dmpcrl_ctrl.cosim.log import Run, open_log
 from dmpcrl_ctrl.plants import Plant, chain
-from dmpcrl_ctrl.validation.campaign import Campaign, jobs_of, run_campaign
+from dmpcrl_ctrl.validation.campaign import BlockFactory, Campaign, jobs_of, run_campaign
 from dmpcrl_ctrl.validation.experiment import parse_experiment
 from dmpcrl_ctrl.validation.metrics import Summary
 from dmpcrl_ctrl.validation.paper import chain_learning
@@ -66,7 +66,7 @@ def _learning(plant: Plant) -> Block:
 @pytest.fixture(scope="session")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """Three agents: a law, agents that agree, agents that learn, and a controller that cannot be made; two seeds."""
-    controllers = {
+    controllers: dict[str, BlockFactory] = {
         "weak": partial(proportional, gain=0.2),
         "agents": partial(DistributedMPC.for_plant, horizon=4, sample_time=1.0),
         "learning": _learning,
