@@ -9,6 +9,7 @@
   const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F"];
   const DASHES = ["", "9 3", "4 3", "9 3 2 3"];
   const EDGE = { left: 58, right: 12, top: 24, bottom: 22 };
+  const HINT = byId("readout").textContent;
   const chosen = { run: data.first, other: -1, panel: -1 };
   const cursor = { panel: -1, signal: 0, row: 0 };
   let charts = [];
@@ -251,6 +252,16 @@
       chart.host.addEventListener("keydown", (event) => pressed(chart, event));
     });
     cursor.panel = -1;
+    byId("readout").textContent = HINT;
+    byId("readout").classList.remove("bad");
+  }
+
+  /** The same again at another width, with what was being read. */
+  function redraw() {
+    const kept = { ...cursor };
+    choose(chosen.run);
+    const chart = charts.find((own) => own.number === kept.panel);
+    if (chart) read(chart, kept.signal, kept.row);
   }
 
   function show(number) {
@@ -281,5 +292,5 @@
     })));
   choose(data.first);
   let width = viewer.clientWidth;
-  new ResizeObserver(() => { if (viewer.clientWidth !== width) { width = viewer.clientWidth; choose(chosen.run); } }).observe(viewer);
+  new ResizeObserver(() => { if (viewer.clientWidth !== width) { width = viewer.clientWidth; redraw(); } }).observe(viewer);
 })();

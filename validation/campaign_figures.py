@@ -76,6 +76,11 @@ def _rows(ax: Axes, labels: Sequence[str]) -> None:
     ax.grid(False, axis="y")
 
 
+def _semilogy(ax: Axes, x: Array, values: Array, place: int, label: str) -> None:
+    ax.semilogy(x, values, label=_short(label), **_line(place))
+    ax.tick_params(which="minor", labelsize=7, colors="#404040")
+
+
 def _short(label: str) -> str:
     """At most so many letters, none of which matplotlib takes for a formula."""
     return (label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…").replace("$", r"\$")
@@ -93,7 +98,7 @@ def residuals(recorded: Mapping[Group, Recorded]) -> Picture | None:
             low, middle, high = _percentiles(np.maximum(table, ROUNDING), (5, 50, 95))
             x = np.arange(1, table.shape[1] + 1)
             ax.fill_between(x, low, high, color=COLOURS[place % len(COLOURS)], alpha=0.15, linewidth=0)
-            ax.semilogy(x, middle, label=_short(group.label), **_line(place))
+            _semilogy(ax, x, middle, place, group.label)
         ax.set_xlim(1, max(longest, 2))
         ax.locator_params(axis="x", integer=True)
         ax.set_xlabel("ADMM iteration")
@@ -171,7 +176,7 @@ def learning(recorded: Mapping[Group, Recorded]) -> Picture | None:
             low, middle, high = _percentiles(np.maximum(table, ROUNDING), (25, 50, 75))
             x = (np.arange(table.shape[1]) + 0.5) * own.learning_samples / max(table.shape[1], 1)
             ax.fill_between(x, low, high, color=COLOURS[place % len(COLOURS)], alpha=0.18, linewidth=0)
-            ax.semilogy(x, middle, label=_short(group.label), **_line(place))
+            _semilogy(ax, x, middle, place, group.label)
         ax.set_xlabel("samples")
     _legend(figure, axes[0], len(there))
     caption = "Means over windows of a run: median over the runs, and the band of the middle half of them."
@@ -186,7 +191,7 @@ def training(curves: Mapping[str, tuple[Array, Array, int]]) -> Picture | None:
     for place, (name, (cost, error, samples)) in enumerate(curves.items()):
         for ax, values in zip(axes, (cost, error), strict=True):
             x = (np.arange(len(values)) + 0.5) * samples / max(len(values), 1)
-            ax.semilogy(x, np.maximum(values, ROUNDING), label=_short(name), **_line(place))
+            _semilogy(ax, x, np.maximum(values, ROUNDING), place, name)
             ax.set_xlabel("samples of training")
     _legend(figure, axes[0], len(curves))
     return to_picture(figure, "training", "Training", "Of the learned controllers, before the campaign.")

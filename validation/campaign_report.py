@@ -72,7 +72,7 @@ def render_campaign(campaign: Campaign, heading: CampaignHeading) -> str:
         title=heading.title,
         question=heading.question,
         facts=_facts(campaign, heading, groups),
-        verdict=verdict(heading.judgements),
+        verdict=verdict(campaign, heading.judgements),
         judgements=[_judged(own) for own in heading.judgements],
         findings=findings(campaign, lines),
         lines=[_cells(line) for line in lines],
@@ -95,15 +95,19 @@ def render_campaign(campaign: Campaign, heading: CampaignHeading) -> str:
     )
 
 
-def verdict(judgements: tuple[Judgement, ...]) -> Finding:
-    """The whole in one sentence."""
-    missed = sum(not own.passed for own in judgements)
+def verdict(campaign: Campaign, judgements: tuple[Judgement, ...]) -> Finding:
+    """The whole in one sentence: a campaign passes where every run finished and every criterion is met."""
+    missed, failed = sum(not own.passed for own in judgements), len(campaign.failed)
+    counted = _counted(failed, "run") + " failed"
+    if missed:
+        also = f", and {counted}" if failed else ""
+        return Finding(f"FAIL: {missed} of {_criteria(len(judgements))} missed{also}.", "bad")
+    if failed:
+        rest = ", though all criteria are met" if judgements else "; no criteria were set"
+        return Finding(f"FAIL: {counted}{rest}.", "bad")
     if not judgements:
         return Finding("No criteria were set: this page reports and judges nothing.", "plain")
-    if missed:
-        return Finding(f"FAIL: {missed} of {len(judgements)} criteria missed.", "bad")
-    met = "the criterion is met" if len(judgements) == 1 else f"all {len(judgements)} criteria are met"
-    return Finding(f"PASS: {met}.", "good")
+    return Finding(f"PASS: {_criteria(len(judgements))} met, and no run failed.", "good")
 
 
 def findings(campaign: Campaign, lines: tuple[Line, ...]) -> list[Finding]:
@@ -280,6 +284,10 @@ def _label(line: Line) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def _criteria(count: int) -> str:
+    return "1 criterion" if count == 1 else f"{count} criteria"
 
 
 def _number(value: float, digits: int = 5, sign: str = "") -> str:

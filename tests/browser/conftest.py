@@ -12,7 +12,7 @@ from selenium.webdriver.chrome.service import Service
 
 from dmpcrl_ctrl.controllers.block import Block
 from dmpcrl_ctrl.plants import Plant
-from dmpcrl_ctrl.validation.campaign import Campaign, jobs_of, run_campaign
+from dmpcrl_ctrl.validation.campaign import BlockFactory, Campaign, jobs_of, run_campaign
 from dmpcrl_ctrl.validation.paper import power_learning, power_plant
 from dmpcrl_ctrl.validation.paper_baselines import power_nominal, power_scenario
 
@@ -51,7 +51,7 @@ def _learning(plant: Plant, distributed: bool) -> Block:
 @pytest.fixture(scope="session")
 def power(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """The power network under the controllers of Figure 8: agents that learn, a central learner, scenarios, nominal."""
-    controllers = {
+    controllers: dict[str, BlockFactory] = {
         "agents": partial(_learning, distributed=True),
         "central": partial(_learning, distributed=False),
         "scenario_mpc": _scenario,

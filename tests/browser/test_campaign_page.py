@@ -98,7 +98,7 @@ def test_it_opens_without_an_error_and_asks_for_nothing(page: webdriver.Chrome, 
     assert errors(page) == []
     assert requests(page) == {address}
     assert page.title == HEADING.title
-    assert element(page, "verdict").text == "FAIL: 1 of 1 criteria missed."
+    assert element(page, "verdict").text == "FAIL: 1 of 1 criterion missed."
     assert len(page.find_elements(By.CSS_SELECTOR, "#dots use.live")) == 16
     assert not element(page, "still-run").is_displayed()
 
@@ -117,6 +117,8 @@ def test_a_run_is_selected_and_a_trace_is_read_with_the_mouse(page: webdriver.Ch
             ActionChains(page).move_to_element_with_offset(chart, across, 5).perform()
             seen.add(assert_in_log(page, power, "scenario_mpc-0001"))
     assert len(seen) == 6
+    runs.select_by_index(0)
+    assert element(page, "readout").text.startswith("Point at a trace")  # not the value of another run
     assert errors(page) == []
 
 

@@ -91,7 +91,7 @@ def test_sections_stand_in_the_order_of_the_questions(page: Page) -> None:
 
 def test_the_page_says_what_the_campaign_says(campaign: Campaign, page: Page) -> None:
     words = " ".join(page.text.split())
-    assert "FAIL: 1 of 2 criteria missed." in words
+    assert "FAIL: 1 of 2 criteria missed, and 2 runs failed." in words
     assert "✓ PASS" in words and "271.5" in words and "no number" in words
     assert "2 of 8 runs failed" in words
     assert words.count("there is no such controller") >= 2
@@ -174,10 +174,21 @@ def test_a_reference_that_does_not_exist_is_an_error(campaign: Campaign) -> None
         render_campaign(campaign, replace(HEADING, reference="other"))
 
 
-def test_the_verdict_counts() -> None:
-    assert verdict(()).tone == "plain"
-    assert verdict(JUDGEMENTS[:1]).text == "PASS: the criterion is met."
-    assert verdict(JUDGEMENTS).tone == "bad"
+def test_the_verdict_is_that_of_criteria_and_runs() -> None:
+    good, bad = bare(made_up("a", 0)), bare(made_up("a", 0), made_up("a", 1, NAN, error="why"))
+    said = [
+        (verdict(one, own).tone, verdict(one, own).text)
+        for one in (good, bad)
+        for own in ((), JUDGEMENTS[:1], JUDGEMENTS)
+    ]
+    assert said == [
+        ("plain", "No criteria were set: this page reports and judges nothing."),
+        ("good", "PASS: 1 criterion met, and no run failed."),
+        ("bad", "FAIL: 1 of 2 criteria missed."),
+        ("bad", "FAIL: 1 run failed; no criteria were set."),
+        ("bad", "FAIL: 1 run failed, though all criteria are met."),
+        ("bad", "FAIL: 1 of 2 criteria missed, and 1 run failed."),
+    ]
 
 
 def test_the_interval_is_that_of_the_mean() -> None:
