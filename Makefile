@@ -32,7 +32,7 @@ test: lint types
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
 
 test-long: lint types
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "long or not long"
+	$(ONE_THREAD) THOROUGH=1 $(BIN)/python -m pytest -n 2 -m "long or not long"
 
 bench: $(VENV)/installed
 	$(ONE_THREAD) $(BIN)/python -m benchmarks
