@@ -170,8 +170,11 @@ class Reduction:
         factor, info = lapack.dpotrf(inner, lower=1)
         if info or not (factor.diagonal() ** 2 > _DEPENDENT * inner.diagonal()).all():
             return None
-        inverse, _ = lapack.dpotri(factor, lower=1)
-        return Pattern(self, states, active, told, inner, inverse + np.tril(inverse, -1).T, springs)
+        # its lower triangle, zeros above
+        below, _ = lapack.dpotri(factor, lower=1)
+        inverse = below + below.T
+        np.fill_diagonal(inverse, below.diagonal())
+        return Pattern(self, states, active, told, inner, inverse, springs)
 
 
 @dataclass(frozen=True, eq=False)
