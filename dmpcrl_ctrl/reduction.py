@@ -148,6 +148,11 @@ class Reduction:
     curvature: Array
     _known: "dict[bytes, Pattern | None]" = field(default_factory=dict)
 
+    @cached_property
+    def magnitudes(self) -> tuple[Array, Array]:
+        """|rows|, |G|."""
+        return np.abs(self.rows), np.abs(self.G)
+
     def pattern(self, states: States) -> "Pattern | None":
         """What follows from where the rows are; None where those on a bound depend on each other."""
         key = states.tobytes()
