@@ -176,12 +176,12 @@ class Acceleration:
         root = np.sqrt(self.weights[self.neighbourhood.entries])
         return split(root[:, None] * joint, self.weights, self.neighbourhood)
 
-    def _stacked(self, laws: Sequence[Array], directions: Directions, factor: float) -> Array:
-        """Directions and their images, as :class:`Basis` has them."""
+    def _stacked(self, laws: Sequence[Array], directions: Directions, factor: float) -> list[Array]:
+        """Directions and their images, in the order of :class:`Basis`."""
         found = images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
         after = found.directions
-        parts = directions.copies, directions.y, self._joint(directions), after.copies, after.y, found.residuals
-        return np.concatenate([*parts, found.z])
+        joint = self._joint(directions)
+        return [directions.copies, directions.y, joint, after.copies, after.y, found.residuals, found.z]
 
     def _size(self, state: ADMMState) -> float:
         """Of a state, in the norm of the residuals."""

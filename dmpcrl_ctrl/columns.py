@@ -1,5 +1,6 @@
 """An array that takes new columns behind and gives up old ones in front, without being copied each time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +29,11 @@ class Columns:
     taken: list[int]
 
     @classmethod
-    def of(cls, columns: Array, capacity: int) -> "Columns":
-        """A copy of columns (rows, K), with room for as many more as are kept."""
-        rows, count = columns.shape
-        whole = np.empty((rows, count + capacity), order="F")
-        whole[:, :count] = columns
+    def of(cls, parts: Sequence[Array], capacity: int) -> "Columns":
+        """A copy of parts (rows, K) below each other, with room for as many more columns as are kept."""
+        count = parts[0].shape[1]
+        whole = np.empty((sum(map(len, parts)), count + capacity), order="F")
+        np.concatenate(parts, out=whole[:, :count])
         return cls(capacity, whole, max(0, count - capacity), count, [count])
 
     @property
@@ -40,10 +41,10 @@ class Columns:
         """(rows, K)."""
         return self.whole[:, self.first : self.last]
 
-    def with_newest(self, column: Array) -> "Columns":
-        """With one column (rows, 1) more."""
+    def with_newest(self, parts: Sequence[Array]) -> "Columns":
+        """With one column more, of parts (rows, 1) below each other."""
         if self.last < self.taken[0] or self.last == self.whole.shape[1]:
-            return Columns.of(self.array, self.capacity).with_newest(column)
+            return Columns.of([self.array], self.capacity).with_newest(parts)
         last = self.taken[0] = self.last + 1
-        self.whole[:, self.last : last] = column
+        np.concatenate(parts, out=self.whole[:, self.last : last])
         return Columns(self.capacity, self.whole, max(self.first, last - self.capacity), last, self.taken)

@@ -167,8 +167,7 @@ class DistributedEvaluator:
         told = self.components.tell(Kind.STATE, [d.state for d in data])
         nothing = [{j: np.zeros(self.problem.models[j].n) for j in model.neighbours} for model in self.problem.models]
         return [
-            none | {j: or_zero(state) for j, state in known.items()}
-            for none, known in zip(nothing, told, strict=True)
+            none | {j: or_zero(state) for j, state in known.items()} for none, known in zip(nothing, told, strict=True)
         ]
 
     def _evaluation(self, agents: AgentPrograms, result: ADMMResult, action: Sequence[Array] | None) -> Evaluation:
