@@ -23,8 +23,8 @@ A sample of the plant is an instant of the loop, and a continuous plant is moved
 last bits are those of `simulate` where something samples as often there: take for `sample_time` that of the fastest
 controller. With a finer one the two agree to rounding (a nonlinear plant: to its integrator's tolerance).
 
-Others may drive an input instead of a controller: a load, say, that is declared as a control input of the plant. From
-them the plant takes u(k-1) as well, the last value before t_k.
+Another simulator may drive an input instead of a controller: a load, say, that is declared as a control input of the
+plant. Connect it in the same way, time-shifted: what it said last before t_k acts from t_{k-1} to t_k.
 """
 
 import sys
@@ -53,10 +53,10 @@ class PlantSimulator(Sampled):
     """A plant for mosaik: `{"Plant": {"python": "dmpcrl_ctrl.cosim.adapters.mosaik:PlantSimulator"}}`.
 
     Its model is `Plant`, of one entity that is called like the plant. Attributes that take values are the control
-    inputs; those that give values are outputs (by the names of the states, too, that they are), measured disturbances,
-    set points "<signal>_ref", the control inputs in effect just before the sample, and "cost", a list by agent. Its
-    children, of the model `Agent`, are called like the agents and have those attributes that are the agent's; their
-    "cost" is a number. An input may be told to the plant or to its agent.
+    inputs; those that give values are outputs (by the names of the states, too, that they are), disturbances (what is
+    measured of them, else zero), set points "<signal>_ref", the control inputs in effect just before the sample, and
+    "cost" of the sample before, a list by agent. Its children, of the model `Agent`, are called like the agents and
+    have what is the agent's; their "cost" is a number. An input may be told to the plant or to its agent.
     """
 
     model = "Plant"
@@ -271,7 +271,7 @@ class ControllerSimulator(Sampled):
 def _signals(plant: Plant) -> tuple[str, ...]:
     """What a plant tells, besides its control inputs."""
     states = [plant.state_names[k] for k in plant.state_of_output if k is not None]
-    every = (*plant.output_names, *states, *plant.measured_names, *plant.setpoint_names)
+    every = (*plant.output_names, *states, *plant.disturbance_names, *plant.setpoint_names)
     return tuple(name for name in dict.fromkeys(every) if name not in plant.input_names)
 
 

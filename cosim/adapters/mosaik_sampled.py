@@ -51,6 +51,8 @@ class Sampled(Simulator):
     def _clocked(self, sid: str, sample_time: Seconds, resolution: float) -> None:
         """Find the mosaik steps of a sample."""
         self.sid, self._sample_time = sid, exact_seconds(sample_time)
+        if self._sample_time <= 0:
+            raise ClockError(f"{sid}: its sample time must be positive, got {self._sample_time} s")
         ticks = self._sample_time / exact_seconds(resolution)
         if ticks.denominator != 1:
             raise ClockError(
