@@ -287,6 +287,7 @@ def main() -> int:
     """Serve one simulator from a process of its own, as mosaik's "cmd" starts it.
 
     `{"Plant": {"cmd": "%(python)s -m dmpcrl_ctrl.cosim.adapters.mosaik plant %(addr)s"}}`; "controller" likewise.
+    It sees the modules of its current folder. What goes wrong in it mosaik tells in its log only, and ends the run.
     """
     kinds: dict[str, type[Sampled]] = {"plant": PlantSimulator, "controller": ControllerSimulator}
     kind = sys.argv.pop(1) if len(sys.argv) > 1 else ""

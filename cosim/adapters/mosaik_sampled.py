@@ -50,10 +50,11 @@ class Sampled(Simulator):
 
     def _clocked(self, sid: str, sample_time: Seconds, resolution: float) -> None:
         """Find the mosaik steps of a sample."""
-        self.sid, self._sample_time = sid, exact_seconds(sample_time)
-        if self._sample_time <= 0:
-            raise ClockError(f"{sid}: its sample time must be positive, got {self._sample_time} s")
-        ticks = self._sample_time / exact_seconds(resolution)
+        self.sid, self._sample_time, tick = sid, exact_seconds(sample_time), exact_seconds(resolution)
+        for what, time in (("its sample time", self._sample_time), ("mosaik's time_resolution", tick)):
+            if time <= 0:
+                raise ClockError(f"{sid}: {what} must be positive, got {time} s")
+        ticks = self._sample_time / tick
         if ticks.denominator != 1:
             raise ClockError(
                 f"{sid}: its sample time {self._sample_time} s is no whole number of mosaik's steps of {resolution} s; "

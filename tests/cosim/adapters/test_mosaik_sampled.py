@@ -34,6 +34,8 @@ def test_a_sample_that_is_not() -> None:
     assert Ten().clocked(0.1, 0.05) == 2
     with pytest.raises(ClockError, match="Ten-0: its sample time must be positive, got 0 s"):
         Ten().clocked(0, 1.0)
+    with pytest.raises(ClockError, match="Ten-0: mosaik's time_resolution must be positive, got 0 s"):
+        Ten().clocked(1, 0.0)
 
 
 def test_a_step_between_two_samples() -> None:
