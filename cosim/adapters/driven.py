@@ -116,9 +116,9 @@ class DrivenPlant:
         self._period = who.blocks[0].schedule.period
         self._scheduler = Scheduler(who, wire(who), seed)
 
-    def start(self) -> Sample:
-        """The first sample, at time zero."""
-        return self._looked_at(self._scheduler.start(), 0, np.zeros(len(self.plant.agents)))
+    def start(self, *, initial_input: Mapping[str, float] | None = None) -> Sample:
+        """The first sample, at time zero; `initial_input` as in `simulate`."""
+        return self._looked_at(self._scheduler.start(initial_input), 0, np.zeros(len(self.plant.agents)))
 
     def follow(self, sample: Sample, u: ArrayLike) -> Sample:
         """The next sample, where `u` (m,) is held until then, after saturation.

@@ -50,6 +50,13 @@ def test_an_old_sample_can_be_followed_again() -> None:
     assert not np.array_equal(once.state, outside.follow(first, [0.0, 0.2, 0.3]).state)
 
 
+def test_what_was_in_effect_before_the_start() -> None:
+    first = DrivenPlant(chain(), 1.0).start(initial_input={"u_2": 7.0})
+    assert first.applied.tolist() == [0.0, 1.0, 0.0]  # saturated
+    with pytest.raises(WiringError, match="initial_input: control input 'u2' does not exist"):
+        DrivenPlant(chain(), 1.0).start(initial_input={"u2": 0.0})
+
+
 def test_between_samples_nothing_is_missed() -> None:
     """A pulse of a disturbance inside one sample, beside a loop that samples ten times as often."""
     plant = power_network(1)  # loads change at 5 s and 15 s
