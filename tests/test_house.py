@@ -29,7 +29,7 @@ BEHIND = {
     ),
     "jinja2": ("validation/report.py",),
     "typer": ("dmpcrl_ctrl/cli.py", "dmpcrl_ctrl/__main__.py"),
-    "rich": ("dmpcrl_ctrl/cli.py",),
+    "rich": ("dmpcrl_ctrl/cli.py", "validation/watch_screen.py"),
     "hypothesis": ("validation/strategies.py",),
     "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
 }
