@@ -100,14 +100,14 @@ class LogReader:
         """Shape of the array at `path`."""
         return tuple(self._dataset(path).shape)
 
-    def array(self, path: str, rows: int | None = None) -> NDArray[Any]:
-        """The numbers at `path`, at most `rows` rows of them; LogError where a checksum fails."""
+    def array(self, path: str, rows: int | None = None, start: int = 0) -> NDArray[Any]:
+        """The numbers at `path`, from row `start` to before row `rows`; LogError where a checksum fails."""
         dataset = self._dataset(path)
         if dataset.dtype.kind not in "fiu" or not dataset.dtype.isnative:
             raise self.fault(path, "numbers in the byte order of this machine", f"type {dataset.dtype}")
         with self._reading(path):
             self._require_stored(dataset, path)
-            values = dataset[:rows]
+            values = dataset[start:rows] if start else dataset[:rows]
         values.flags.writeable = False
         return values
 

@@ -29,7 +29,7 @@ BEHIND = {
     ),
     "jinja2": ("validation/report.py",),
     "typer": ("dmpcrl_ctrl/cli.py", "dmpcrl_ctrl/__main__.py"),
-    "rich": ("dmpcrl_ctrl/cli.py",),
+    "rich": ("dmpcrl_ctrl/cli.py", "validation/watch_screen.py"),
     "hypothesis": ("validation/strategies.py",),
     "mosaik_api_v3": ("cosim/adapters/mosaik.py", "cosim/adapters/mosaik_sampled.py"),
     "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
