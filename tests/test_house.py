@@ -31,6 +31,8 @@ BEHIND = {
     "typer": ("dmpcrl_ctrl/cli.py", "dmpcrl_ctrl/__main__.py"),
     "rich": ("dmpcrl_ctrl/cli.py",),
     "hypothesis": ("validation/strategies.py",),
+    "gymnasium": ("cosim/adapters/gym.py",),
+    "pettingzoo": ("cosim/adapters/pettingzoo.py",),
     "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
 }
 

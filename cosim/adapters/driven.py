@@ -1,8 +1,8 @@
 """A plant, or a controller, that somebody else's tool moves on sample by sample, bit for bit as `simulate` would.
 
-The tool takes the place of a block of an ordinary loop: time, wiring, noise, saturation and cost come from the scheduler,
-and there is no second account of them. States go in and come out; an old one can be followed again, in another
-direction.
+The tool takes the place of a block of an ordinary loop: time, wiring, noise, saturation and cost come from the
+scheduler, and there is no second account of them. States go in and come out; an old one can be followed again, in
+another direction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from dmpcrl_ctrl.cosim.wiring import BlockPorts, wire
 from dmpcrl_ctrl.errors import SimulationError, WiringError
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.plants.signals import Named, unknown, vector
 
 # of samples: no tool stays so long
 _FOREVER = 2**48
@@ -99,7 +99,7 @@ class DrivenPlant:
     >>> first = outside.start()
     >>> second = outside.follow(first, [0.1, 0.0, 0.0])
     >>> second.time, second.measurement.round(4).tolist(), outside.follow(first, [0.1, 0.0, 0.0]).number
-    (1.0, [0.0419, 0.1605], 1)
+    (1.0, [0.0606, 0.17], 1)
     """
 
     def __init__(
@@ -121,17 +121,25 @@ class DrivenPlant:
         other._scheduler = Scheduler(self._who, self._wiring, seed)
         return other
 
-    def start(self, initial_state: ArrayLike | None = None) -> Sample:
-        """The first sample, at time zero, in the plant's initial state or in another, (n,).
+    def start(self, initial_state: Named | None = None) -> Sample:
+        """The first sample, at time zero.
+
+        Parameters
+        ----------
+        initial_state
+            (n,), or state -> value; what is left out starts where the plant does.
 
         Raises
         ------
-        SimulationError
-            Names the entry of a state that is no number.
+        PlantError
+            Names an entry that is no number, or no state.
         """
         loop = self._scheduler.start()
         if initial_state is not None:
-            x = _finite("initial_state", self.plant.state_names, initial_state)
+            names, given = self.plant.state_names, initial_state
+            if isinstance(given, Mapping):
+                given = {**dict(zip(names, self.plant.initial_state.tolist(), strict=True)), **given}
+            x = vector(given, names, f"{self.plant.name}: initial_state")
             loop = replace(loop, plants=(replace(loop.plants[0], x=x),))
         return self._looked_at(loop, 0, np.zeros(len(self.plant.agents)))
 
@@ -143,7 +151,7 @@ class DrivenPlant:
         SimulationError
             Names an input that is not finite, or the time, the plant and the reason for which it cannot go on.
         """
-        said = _finite(f"t = {sample.time:.9g} s: the input", self.inputs, u)
+        said = self.checked(sample, u)
         board = sample.loop.board.copy()
         board[self._wiring.blocks[0].outputs] = said
         loop = self._scheduler.hold(sample.loop, board)
@@ -154,6 +162,10 @@ class DrivenPlant:
             if loop.tick == until:
                 return self._looked_at(loop, sample.number + 1, cost)
             loop, _ = self._scheduler.instant(loop)
+
+    def checked(self, sample: Sample, u: ArrayLike) -> Array:
+        """(m,): `u` as an array of finite numbers; SimulationError names the time and the input where it is none."""
+        return _finite(f"t = {sample.time:.9g} s: the input", self.inputs, u)
 
     def _looked_at(self, loop: LoopState, number: int, cost: Array) -> Sample:
         """A sample, as far as it goes before the hand is asked."""

@@ -1,0 +1,36 @@
+"""Episodes begin by a seed, and end where they were told to or where the plant does."""
+
+import numpy as np
+import pytest
+
+from dmpcrl_ctrl.cosim.adapters.episode import Episodes, checked_seed
+from dmpcrl_ctrl.errors import SimulationError
+from dmpcrl_ctrl.plants import chain
+
+
+def test_an_episode_is_over_after_its_steps() -> None:
+    episodes = Episodes(chain(), steps=2)
+    begun = episodes.begin(3)
+    assert begun.sample is episodes.sample and begun.cost.tolist() == [0.0] * 3
+    assert [episodes.follow(np.zeros(3)).truncated for _ in range(2)] == [False, True]
+    with pytest.raises(SimulationError, match=r"no episode is running: call reset\(\)"):
+        episodes.follow(np.zeros(3))
+    assert np.array_equal(episodes.begin(3).sample.state, begun.sample.state)
+
+
+def test_what_is_told_is_the_callers_own() -> None:
+    episodes = Episodes(chain())
+    episodes.begin(0)
+    found = episodes.follow(np.full(3, 0.5))
+    info = found.info(episodes.plant)
+    for key in ("applied", "cost", "violation"):
+        info[key] += 1.0
+    assert found.applied.tolist() == [0.5] * 3
+    assert set(info) == {"time", "applied", "cost", "violation"}
+
+
+def test_seeds_are_whole_numbers() -> None:
+    assert checked_seed(np.int64(3)) == 3
+    for seed in (-1, True, 1.0, "1", None):
+        with pytest.raises(SimulationError, match="seed must be a whole number of at least 0"):
+            checked_seed(seed)
