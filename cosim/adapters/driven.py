@@ -165,7 +165,7 @@ class DrivenPlant:
 
     def checked(self, sample: Sample, u: ArrayLike) -> Array:
         """(m,): `u` as an array of finite numbers; SimulationError names the time and the input where it is none."""
-        return _finite(f"t = {sample.time:.9g} s: the input", self.inputs, u)
+        return _finite(sample.time, "the input", self.inputs, u)
 
     def _looked_at(self, loop: LoopState, number: int, cost: Array) -> Sample:
         """A sample, as far as it goes before the hand is asked."""
@@ -231,7 +231,7 @@ class DrivenBlock:
         timed, inputs, outputs = who.blocks[0], len(block.inputs), len(block.outputs)
         self.name, self.inputs, self.outputs = timed.name, timed.inputs, timed.outputs
         self.sample_time = exact_seconds(block.sample_time)
-        self._period, self._agents = timed.schedule.period, agents
+        self._seconds, self._period, self._agents = float(self.sample_time), timed.schedule.period, agents
         self._cells = slice(0, inputs), slice(inputs, inputs + outputs), slice(inputs + outputs, inputs + 2 * outputs)
         ports = BlockPorts(np.arange(inputs), self._cells[2], np.arange(inputs, inputs + outputs), ())
         self._runner = BlockRunner(timed, ports, who.clock, seed)
@@ -270,30 +270,31 @@ class DrivenBlock:
         SimulationError
             Names an entry that is not finite, or the time, the block and the reason for which it had to stop.
         """
-        time = before.block.count * float(self.sample_time)
+        state = before.block
+        time = state.count * self._seconds
         board = np.zeros(self._cells[2].stop)
-        board[self._cells[0]] = _finite(f"t = {time:.9g} s: {self.name}: measurement", self.inputs, measurement)
+        board[self._cells[0]] = _finite(time, f"{self.name}: measurement", self.inputs, measurement)
         if applied is None:
             board[self._cells[1]] = np.clip(before.output, self._lower, self._upper)
         else:
-            board[self._cells[1]] = _finite(f"t = {time:.9g} s: {self.name}: applied", self.outputs, applied)
-        state = before.block
+            board[self._cells[1]] = _finite(time, f"{self.name}: applied", self.outputs, applied)
         if cost is not None:
-            state = replace(state, cost=np.array(cost, dtype=np.float64))
+            state = BlockState(state.inner, state.count, np.array(cost, dtype=np.float64))
         after, step = self._runner.step(board, state.count * self._period, state, _nothing_ahead)
         return Answer(step.output, step.record, after)
 
 
-def _finite(what: str, names: tuple[str, ...], given: ArrayLike) -> Array:
+def _finite(time: float, what: str, names: tuple[str, ...], given: ArrayLike) -> Array:
     try:
         values = np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise SimulationError(f"{what} is no array of numbers: {error}") from error
+        raise SimulationError(f"t = {time:.9g} s: {what} is no array of numbers: {error}") from error
     if values.shape != (len(names),):
-        raise SimulationError(f"{what} has shape {values.shape}, expected ({len(names)},): {', '.join(names)}")
+        expected = f"({len(names)},): {', '.join(names)}"
+        raise SimulationError(f"t = {time:.9g} s: {what} has shape {values.shape}, expected {expected}")
     if not np.isfinite(values).all():
         k = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise SimulationError(f"{what}: {names[k]!r} is {values[k]}, expected a finite number")
+        raise SimulationError(f"t = {time:.9g} s: {what}: {names[k]!r} is {values[k]}, expected a finite number")
     return values
 
 

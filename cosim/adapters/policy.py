@@ -75,6 +75,7 @@ class ControllerPolicy:
                 f"{name}: its outputs are not the actions {', '.join(self.inputs)}: {odd[0]!r} is one of these alone"
             )
         self._block, self._agents, self._seed = block, agents, seed
+        self._no_cost = np.full(agents, np.nan)
         self._limits = {given: ends for given, ends in (limits or {}).items() if given in self.inputs}
         place: dict[str, int] = {}
         for k, signal in enumerate(signals):
@@ -127,17 +128,24 @@ class ControllerPolicy:
         SimulationError
             Names an entry that is not finite, or the time, the block and the reason; the policy is as it was.
         """
-        seen = np.asarray(observation)
-        if seen.shape != (self._size,):
-            raise SimulationError(f"{self._asked.name}: observation has shape {seen.shape}, expected ({self._size},)")
-        applied, cost = None, None
+        measurement, applied, cost = self._measured(observation), None, None
         if info is not None:
             applied, cost = np.asarray(info["applied"])[self._applied], np.atleast_1d(info["cost"])
         elif self._agents and self._answer.block.count:
-            cost = np.full(self._agents, np.nan)
-        # behind the last entry stands the zero that is read of what is not measured
-        self._answer = self._asked.ask(self._answer, np.append(seen, 0.0)[self._read], applied, cost)
+            cost = self._no_cost
+        self._answer = self._asked.ask(self._answer, measurement, applied, cost)
         return self._answer.output[self._write]
+
+    def _measured(self, observation: ArrayLike) -> Array:
+        """(len(block.inputs),): behind the last entry stands the zero that is read of what is not measured."""
+        what, row = f"{self._asked.name}: observation", np.zeros(self._size + 1)
+        if np.shape(observation) != (self._size,):
+            raise SimulationError(f"{what} has shape {np.shape(observation)}, expected ({self._size},)")
+        try:
+            row[: self._size] = observation
+        except (TypeError, ValueError) as error:
+            raise SimulationError(f"{what} is no array of numbers: {error}") from error
+        return row[self._read]
 
 
 class JointPolicy:

@@ -80,5 +80,7 @@ def test_what_is_no_policy_and_no_observation() -> None:
     policy = ControllerPolicy(Echo(), ("a", "b"), ("u", "v"))
     with pytest.raises(SimulationError, match=r"echo: observation has shape \(1,\), expected \(2,\)"):
         policy([1.0])
+    with pytest.raises(SimulationError, match="echo: observation is no array of numbers"):
+        policy(["a", 1.0])  # type: ignore[arg-type]
     with pytest.raises(SimulationError, match="t = 0 s: echo: measurement: 'b' is nan"):
         policy([1.0, np.nan])
