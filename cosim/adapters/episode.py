@@ -68,8 +68,8 @@ class Episodes:
     steps, t_end
         Length of an episode in steps or in seconds; neither: without end.
     failure_cost
-        Cost of the step at which the plant cannot go on, split evenly among the agents: the episode is terminated.
-        None: such a step is an error.
+        Cost of the step at which the plant cannot go on, or costs more than a number can say, split evenly among the
+        agents: the episode is terminated. None: where the plant cannot go on the step is an error.
 
     Raises
     ------
@@ -96,20 +96,21 @@ class Episodes:
         if failure_cost is not None and not (_number(failure_cost) and np.isfinite(failure_cost)):
             raise SimulationError(f"failure_cost must be a finite number or None, got {failure_cost!r}")
         self.failure_cost = failure_cost
-        self._sample: Sample | None = None
+        self.last: Sample | None = None
+        self._running = False
 
     @property
     def sample(self) -> Sample:
-        """Where the episode is.
+        """Where the episode is; `last` has it when it is over, too.
 
         Raises
         ------
         SimulationError
             No episode was begun, or it is over.
         """
-        if self._sample is None:
+        if self.last is None or not self._running:
             raise SimulationError(f"{self.plant.name}: no episode is running: call reset()")
-        return self._sample
+        return self.last
 
     def begin(self, seed: int, options: Mapping[str, Any] | None = None) -> Outcome:
         """Start an episode, with the noise of `simulate(seed=seed)`.
@@ -126,9 +127,10 @@ class Episodes:
         for key in given:
             if key != _STATE and get_close_matches(str(key), [_STATE], cutoff=0.8):
                 raise SimulationError(f"options: {key!r} does not exist; did you mean {_STATE!r}?")
-        self._outside = self._outside.with_seed(checked_seed(seed))
-        self._sample = self._outside.start(given.get(_STATE))
-        return Outcome(self._sample, self._sample.applied, self._sample.cost)
+        outside = self._outside.with_seed(checked_seed(seed))
+        first = outside.start(given.get(_STATE))
+        self._outside, self.last, self._running = outside, first, True
+        return Outcome(first, first.applied, first.cost)
 
     def follow(self, action: ArrayLike) -> Outcome:
         """One step; after one that is terminated or truncated the episode is over.
@@ -142,15 +144,17 @@ class Episodes:
         sample = self.sample
         try:
             after = self._outside.follow(sample, action)
+            if self.failure_cost is not None and not np.isfinite(after.cost).all():
+                raise SimulationError(f"t = {sample.time:.9g} s: {self.plant.name}: stage cost is {after.cost.sum()}")
         except SimulationError as error:
             u = self._outside.checked(sample, action)
             if self.failure_cost is None:
                 raise
             cost = np.full(len(self.plant.agents), self.failure_cost / len(self.plant.agents))
-            self._sample = None
+            self._running = False
             return Outcome(sample, self.plant.saturate(u), cost, terminated=True, reason=str(error))
-        over = after.number == self.steps
-        self._sample = None if over else after
+        self.last, over = after, after.number == self.steps
+        self._running = not over
         return Outcome(after, after.applied, after.cost, truncated=over)
 
     def policy_options(self, block: Block) -> dict[str, Any]:

@@ -145,8 +145,9 @@ class PlantParallelEnv(ParallelEnv):
         return self._observations(found), rewards, terminated, truncated, self._infos(found)
 
     def state(self) -> Array:
-        """(n,): of the plant."""
-        return self._episodes.sample.state.copy()
+        """(n,): of the plant; of an episode that is over its last."""
+        last = self._episodes.last
+        return self._episodes.sample.state.copy() if last is None else last.state.copy()
 
     def policy(self, controller: Block, agent: str | None = None, *, seed: int = 0) -> Any:
         """A controller as policy.

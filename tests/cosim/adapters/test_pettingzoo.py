@@ -124,7 +124,7 @@ def test_a_controller_of_all_is_the_native_loop(observe: Observed) -> None:
         observations, rewards, _, truncated, infos = env.step(policy(observations))
         assert [-reward for reward in rewards.values()] == run.cost[k].tolist()
         assert np.array_equal(np.concatenate([info["applied"] for info in infos.values()]), run.input[k])
-    assert all(truncated.values()) and env.agents == []
+    assert all(truncated.values()) and env.agents == [] and np.array_equal(env.state(), run.state[samples])
 
 
 def test_a_learner_of_all_is_told_what_happened() -> None:
@@ -217,6 +217,8 @@ def test_what_is_no_environment() -> None:
     with pytest.raises(WiringError, match="'x9'"):
         PlantParallelEnv(uneven(), observe={"big": ("x9",), "small": (), "idle": ()})
     env = PlantParallelEnv(power_network(1), 1.0)
+    with pytest.raises(SimulationError, match="no episode is running"):
+        env.state()
     with pytest.raises(SimulationError, match="no episode is running"):
         env.step({})
     with pytest.raises(WiringError, match="agent 'area_9' does not exist"):
