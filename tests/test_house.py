@@ -32,6 +32,8 @@ BEHIND = {
     "rich": ("dmpcrl_ctrl/cli.py", "validation/watch_screen.py"),
     "hypothesis": ("validation/strategies.py",),
     "mosaik_api_v3": ("cosim/adapters/mosaik.py", "cosim/adapters/mosaik_sampled.py"),
+    "gymnasium": ("cosim/adapters/gym.py",),
+    "pettingzoo": ("cosim/adapters/pettingzoo.py",),
     "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
 }
 
