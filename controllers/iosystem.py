@@ -221,10 +221,10 @@ class SampleTime(float):
         self, function: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """NumPy's functions take it for a float; comparing what does not go together raises WiringError."""
-        plain = [float(arg) if isinstance(arg, SampleTime) else arg for arg in args]
-        found = function(*plain, **kwargs)
+        plain = _plain(args)
+        found = function(*plain, **{key: _plain(value) for key, value in kwargs.items()})
         if function is np.isclose and len(plain) == 2 and not np.all(found):
-            other = plain[0] if isinstance(args[1], SampleTime) else plain[1]
+            other = plain[0] if args[1] is self else plain[1]
             theirs = "continuous time" if other == 0 else f"steps of {other} s"
             raise WiringError(
                 f"incompatible timebases: the controller has steps of {float(self)} s, the other side {theirs}. "
@@ -233,6 +233,13 @@ class SampleTime(float):
                 "plant exactly and knows several sample times"
             )
         return found
+
+
+def _plain(value: Any) -> Any:
+    """Sample times in it, also within lists, as the floats they are: NumPy would ask about them for ever."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(entry) for entry in value)
+    return float(value) if isinstance(value, SampleTime) else value
 
 
 def _constants(controller: Any, inputs: Sequence[str] | None, constants: Mapping[str, float]) -> dict[str, float]:

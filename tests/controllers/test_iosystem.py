@@ -276,8 +276,13 @@ def test_other_sample_times_are_shown_the_way_too() -> None:
         ct.interconnect([ct.ss(1, 1, 1, 0, 0.25), system], check_unused=False)
     with pytest.raises(WiringError, match="steps of 0.5 s, the other side steps of 0.1 s"):
         ct.input_output_response(system, 0.1 * np.arange(5), np.zeros((6, 5)))
+    slow = CentralizedMPC(MPCProblem((cart(),), 3), 2.0, name="slow").to_iosystem()
+    with pytest.raises(WiringError, match="steps of 0.5 s, the other side steps of 2.0 s"):
+        ct.interconnect([system, slow], check_unused=False)
     assert ct.interconnect([ct.ss(1, 1, 1, 0, True), system], check_unused=False).dt == 0.5
     assert bool(np.isclose(SampleTime(1.0), 1.0 + 1e-12)) and float(np.sum(SampleTime(2.0))) == 2.0
+    assert np.concatenate([[0.0], np.linspace(0.0, SampleTime(2.0), num=3), np.atleast_1d(SampleTime(3.0))])[-1] == 3.0
+    assert np.hstack([SampleTime(1.0), 2.0]).tolist() == [1.0, 2.0]
 
 
 def test_one_that_is_connected_twice_is_made_anew() -> None:
