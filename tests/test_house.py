@@ -31,6 +31,8 @@ BEHIND = {
     "typer": ("dmpcrl_ctrl/cli.py", "dmpcrl_ctrl/__main__.py"),
     "rich": ("dmpcrl_ctrl/cli.py",),
     "hypothesis": ("validation/strategies.py",),
+    "pythonfmu": ("cosim/adapters/fmu_export.py", "cosim/adapters/fmu_slave.py"),
+    "fmpy": ("cosim/adapters/fmu_file.py", "cosim/adapters/fmu_instance.py"),
     "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
 }
 

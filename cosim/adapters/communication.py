@@ -1,7 +1,7 @@
 """Which of a block's own samples belong to a communication step of a co-simulation master.
 
-A master speaks in floats, and adds them up; a block has samples, numbered from zero. What lies within a ten-thousandth of
-a sample time of a sample is taken for it.
+A master speaks in floats, and adds them up; a block has samples, numbered from zero. What lies within a ten-thousandth
+of a sample time of a sample is taken for it.
 """
 
 import math
@@ -48,9 +48,9 @@ class Communication:
             A step that is not positive, that begins between two samples and passes the next one, or that is longer than
             a sample time and no multiple of it.
         """
-        begin, end = self.position(time), self.position(time + step)
-        if not (math.isfinite(time) and math.isfinite(step)) or end <= begin:
+        if not (math.isfinite(time) and math.isfinite(step)) or step <= 0.0:
             raise FMUError(f"t = {time:.9g} s: a communication step of {step:g} s is none")
+        begin, end = self.position(time), self.position(time + step)
         due = math.ceil(end) - number
         passes = due > 0 and begin != number
         broken = due > 1 and not end.is_integer()

@@ -45,7 +45,9 @@ class Factory:
         if not isinstance(self.where, str) or not _WHERE.fullmatch(self.where):
             raise FMUError(f"factory {self.where!r}: write 'module:function'")
         if self.where.startswith("__main__:"):
-            raise FMUError(f"factory {self.where!r}: a script cannot be imported elsewhere; put the function in a module")
+            raise FMUError(
+                f"factory {self.where!r}: a script cannot be imported elsewhere; put the function in a module"
+            )
         for name, value in self.arguments.items():
             if not isinstance(name, str) or not _is_json(value):
                 raise FMUError(
@@ -54,7 +56,9 @@ class Factory:
                 )
 
     @classmethod
-    def of(cls, function: "str | Callable[..., Any] | Factory", arguments: Mapping[str, Any] | None = None) -> "Factory":
+    def of(
+        cls, function: "str | Callable[..., Any] | Factory", arguments: Mapping[str, Any] | None = None
+    ) -> "Factory":
         """From a name, or from a function that can be imported by its name."""
         if isinstance(function, Factory):
             if arguments:
@@ -85,7 +89,7 @@ class Factory:
             raise FMUError(f"factory {self.where!r}: {error}") from error
         if not callable(found):
             raise FMUError(f"factory {self.where!r} is no function: {type(found).__name__}")
-        return found  # type: ignore[no-any-return]
+        return found
 
     def __call__(self) -> Any:
         """What the function makes of the arguments."""

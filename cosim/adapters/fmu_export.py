@@ -2,13 +2,13 @@
 
 The file holds the name of a function and its arguments (:class:`~dmpcrl_ctrl.cosim.adapters.factory.Factory`), and
 pythonfmu's bridge from the C functions of FMI to Python. Who runs it needs a Python with this package, and the modules
-that the function is in; pythonfmu itself travels inside. The bridge calls the Python of the process it is loaded into, so
-a master that is no Python program has to load Python's library first (Linux: LD_PRELOAD=libpython3.x.so).
+that the function is in; pythonfmu itself travels inside. The bridge calls the Python of the process it is loaded into,
+so a master that is no Python program has to load Python's library first (Linux: LD_PRELOAD=libpython3.x.so).
 
 Ports have the names of the signals, so that plant and controller are connected by equal names. Who connects has to know
-when: at an instant, read the plant, set the controller's inputs, and then either read its outputs at once (they depend on
-inputs directly) or make its step first; set the plant's inputs, make the plant's step. A master that moves everybody at
-once with the values of before delays each loop by a step.
+when: at an instant, read the plant, set the controller's inputs, and then either read its outputs at once (they depend
+on inputs directly) or make its step first; set the plant's inputs, make the plant's step. A master that moves everybody
+at once with the values of before delays each loop by a step.
 """
 
 import hashlib
@@ -37,7 +37,10 @@ Made = str | Callable[..., Any] | Factory
 # Unique by its content: the bridge imports it by name, and one process may hold many FMUs.
 _SCRIPT = '''"""An FMU written by dmpcrl_ctrl {version}; it needs a Python with that package."""
 
-from dmpcrl_ctrl.cosim.adapters.fmu_slave import {slave}
+from dmpcrl_ctrl.cosim.adapters.fmu_slave import HELD, {slave}
+
+# Run for each instance, of which the bridge to Python gives back a reference that it does not have.
+HELD.append(globals())
 
 
 class Exported({slave}):
@@ -59,10 +62,10 @@ def export_controller(
     """Write a controller as an FMU.
 
     It has a real input for every signal that the block asks for, a real output for every output, and an integer
-    parameter `seed`. It samples at multiples of its sample time (declared as step size) after the experiment's start, and
-    holds between. Communication steps divide the sample time, or begin at a sample and are its multiples: then it takes
-    all samples in between, with the same inputs and a warning; others are refused. FMU states can be kept and restored,
-    and cannot be serialised.
+    parameter `seed`. It samples at multiples of its sample time (declared as step size) after the experiment's start,
+    and holds between. Communication steps divide the sample time, or begin at a sample and are its multiples: then it
+    takes all samples in between, with the same inputs and a warning; others are refused. FMU states can be kept and
+    restored, and cannot be serialised.
 
     Parameters
     ----------
@@ -93,12 +96,13 @@ def export_controller(
     WiringError, ClockError
         The factory makes no block, or one that only a loop can run.
     """
+    _check(Path(path), seed, overwrite)
     made = Factory.of(factory, arguments)
     block = DrivenBlock(made(), seed=seed, limits=limits, agents=len(costs))
     ends = {name: [float(end) if np.isfinite(end) else None for end in pair] for name, pair in (limits or {}).items()}
     spec = {"part": "controller", "limits": ends, "applied": applied, "costs": list(costs)}
     text = f"controller {block.name}, sample time {float(block.sample_time):g} s"
-    return _write(Path(path), "ControllerSlave", spec, made, block.name, text, seed, overwrite)
+    return _write(Path(path), "ControllerSlave", spec, made, block.name, text, seed)
 
 
 def export_plant(
@@ -113,12 +117,12 @@ def export_plant(
 ) -> Path:
     """Write a plant as an FMU, with its disturbances and set points inside.
 
-    It has a real input for every control input; real outputs for its outputs, its measured disturbances and its set points
-    ("<signal>_ref"), for the inputs as they take effect ("<input>_applied", saturated), and for the stage cost of the last
-    sample ("stage_cost", and "stage_cost_<agent>" by agent); and an integer parameter `seed` of its noise. Outputs at an
-    instant do not depend on the inputs that are set at it. Inputs are held over each sample, over which the plant moves
-    exactly; a step over several samples holds them for all. Steps of a continuous plant are multiples of `sample_time`, of a
-    discrete one as for controllers.
+    It has a real input for every control input; real outputs for its outputs, its measured disturbances and its set
+    points ("<signal>_ref"), for the inputs as they take effect ("<input>_applied", saturated), and for the stage cost
+    of the last sample ("stage_cost", and "stage_cost_<agent>" by agent); and an integer parameter `seed` of its noise.
+    Outputs at an instant do not depend on the inputs that are set at it. Inputs are held over each sample, over which
+    the plant moves exactly; a step over several samples holds them for all. Steps of a continuous plant are multiples
+    of `sample_time`, of a discrete one as for controllers.
 
     Parameters
     ----------
@@ -140,6 +144,7 @@ def export_plant(
     """
     from dmpcrl_ctrl.cosim.participants import Participants
 
+    _check(Path(path), seed, overwrite)
     made = Factory.of(factory, arguments)
     plant = made()
     if sample_time is None:
@@ -150,7 +155,16 @@ def export_plant(
     driven = DrivenPlant(plant, sample_time, signals=signals, seed=seed)
     step = float(exact_seconds(sample_time))
     spec = {"part": "plant", "sample_time": step, "signals": list(driven.signals)}
-    return _write(Path(path), "PlantSlave", spec, made, plant.name, f"plant {plant.name}", seed, overwrite)
+    return _write(Path(path), "PlantSlave", spec, made, plant.name, f"plant {plant.name}", seed)
+
+
+def _check(path: Path, seed: int, overwrite: bool) -> None:
+    if path.suffix != ".fmu":
+        raise FMUError(f"{path}: the name of an FMU ends in .fmu")
+    if os.path.lexists(path) and not (overwrite and path.is_file()):
+        raise FMUError(f"{path} exists; give another name, or overwrite it")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise FMUError(f"seed must be a whole number from 0 to 2147483647, got {seed!r}")
 
 
 def _write(
@@ -161,15 +175,8 @@ def _write(
     name: str,
     description: str,
     seed: int,
-    overwrite: bool,
 ) -> Path:
     """Build beside `path`, and move it there when it is whole."""
-    if path.suffix != ".fmu":
-        raise FMUError(f"{path}: the name of an FMU ends in .fmu")
-    if os.path.lexists(path) and not overwrite:
-        raise FMUError(f"{path} exists; give another name, or overwrite it")
-    if not 0 <= seed < 2**31:
-        raise FMUError(f"seed must be a whole number from 0 to 2147483647, got {seed}")
     builder = _builder()
     identifier = re.sub(r"\W", "_", name, flags=re.ASCII)
     identifier = identifier if identifier[0].isalpha() else f"fmu_{identifier}"

@@ -1,8 +1,8 @@
 """What runs inside an FMU that was exported from here: a controller, or a plant, behind the functions of FMI 2.0.
 
-The FMU holds `SPEC`, a JSON file that says which function makes the block or plant. States go in and come out, so that to
-keep one is to keep a reference: going back is exact. An error of ours becomes a message to the master's logger, and the
-step is refused with everything as it was.
+The FMU holds `SPEC`, a JSON file that says which function makes the block or plant. States go in and come out, so that
+to keep one is to keep a reference: going back is exact. An error of ours becomes a message to the master's logger, and
+the step is refused with everything as it was.
 """
 
 import json
@@ -23,6 +23,8 @@ from dmpcrl_ctrl.cosim.adapters.factory import Factory
 from dmpcrl_ctrl.errors import DmpcrlError, FMUError
 
 SPEC, FORMAT = "dmpcrl_ctrl.json", "dmpcrl_ctrl fmu 1"
+# Keeps the scripts of FMUs alive: see `fmu_export.py`.
+HELD: list[Mapping[str, Any]] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Heard:
     fresh: bool = False  # whether something was set since the last step
 
 
-class Slave(Fmi2Slave):  # type: ignore[misc]
+class Slave(Fmi2Slave):
     """Ports, time and messages; what is inside is for :class:`ControllerSlave` and :class:`PlantSlave`.
 
     Attributes
@@ -78,7 +80,9 @@ class Slave(Fmi2Slave):  # type: ignore[misc]
 
     # what pythonfmu calls
 
-    def setup_experiment(self, start_time: float, stop_time: float | None = None, tolerance: float | None = None) -> None:
+    def setup_experiment(
+        self, start_time: float, stop_time: float | None = None, tolerance: float | None = None
+    ) -> None:
         """The master's time at which the first sample is."""
         self.communication = replace(self.communication, start=start_time)
         self._heard = replace(self._heard, time=start_time)
@@ -148,6 +152,8 @@ class Slave(Fmi2Slave):  # type: ignore[misc]
         self.register_variable(seed, nested=False)
 
     def _set_seed(self, seed: int) -> None:
+        if self._heard.time != self.communication.start:
+            raise FMUError(f"{self.instance_name}: seed is set before the first step, not at {self._heard.time:.9g} s")
         self.seed = seed
         if seed >= 0:
             self._begin()
@@ -156,9 +162,9 @@ class Slave(Fmi2Slave):  # type: ignore[misc]
 class ControllerSlave(Slave):
     """A block that samples inside an FMU.
 
-    Its outputs depend on its inputs directly at its own samples: read after the inputs were set at such an instant, they
-    are new; the step then takes place with these. Between samples they hold. One solve a sample, however often they are
-    read. A step over several samples takes them all with the same inputs, and says so.
+    Its outputs depend on its inputs directly at its own samples: read after the inputs were set at such an instant,
+    they are new; the step then takes place with these. Between samples they hold. One solve a sample, however often
+    they are read. A step over several samples takes them all with the same inputs, and says so.
     """
 
     def _made(self, factory: Factory) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -192,7 +198,9 @@ class ControllerSlave(Slave):
         for _ in range(number):
             said = self._ask(said)
         if number > 1:
-            self.log(f"{self.instance_name}: t = {time:.9g} s: {number} samples saw the same inputs", Fmi2Status.warning)
+            self.log(
+                f"{self.instance_name}: t = {time:.9g} s: {number} samples saw the same inputs", Fmi2Status.warning
+            )
         self._said, self._asked = said, None
 
     def _ask(self, before: Answer) -> Answer:
@@ -200,9 +208,7 @@ class ControllerSlave(Slave):
         if before is self._said and self._asked is not None and np.array_equal(self._asked[0], inputs):
             return self._asked[1]
         measured, applied, costs = np.split(inputs, self._cuts)
-        answer = self._driven.ask(
-            before, measured, applied if self._applied else None, costs if self._costs else None
-        )
+        answer = self._driven.ask(before, measured, applied if self._applied else None, costs if self._costs else None)
         if before is self._said:
             self._asked = (inputs, answer)
         return answer
