@@ -110,6 +110,8 @@ def _files_of(experiment: Experiment) -> dict[str, Any]:
         if isinstance(path, str):
             try:
                 contents[key] = json.loads(Path(path).read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise ExperimentError(f"{key}: {path} cannot be read: {error}") from error
+            except OSError as error:
+                raise ExperimentError(f"{key}: {path} cannot be read: {error.strerror or error}") from error
+            except ValueError as error:
+                raise ExperimentError(f"{key}: {path} is no file of parameters: {error}") from error
     return contents

@@ -5,10 +5,11 @@ pythonfmu's bridge from the C functions of FMI to Python. Who runs it needs a Py
 that the function is in; pythonfmu itself travels inside. The bridge calls the Python of the process it is loaded into,
 so a master that is no Python program has to load Python's library first (Linux: LD_PRELOAD=libpython3.x.so).
 
-Ports have the names of the signals, so that plant and controller are connected by equal names. Who connects has to know
-when: at an instant, read the plant, set the controller's inputs, and then either read its outputs at once (they depend
-on inputs directly) or make its step first; set the plant's inputs, make the plant's step. A master that moves everybody
-at once with the values of before delays each loop by a step.
+Ports have the names of the signals, so that plant and controller are connected by equal names; an output whose name an
+input of the same FMU has (an observer's) is called "<name>_out". Who connects has to know when: at an instant, read the
+plant, set the controller's inputs, and then either read its outputs at once (they depend on inputs directly) or make
+its step first; set the plant's inputs, make the plant's step. A master that moves everybody at once with the values of
+before delays each loop by a step.
 """
 
 import hashlib
@@ -37,10 +38,12 @@ Made = str | Callable[..., Any] | Factory
 # Unique by its content: the bridge imports it by name, and one process may hold many FMUs.
 _SCRIPT = '''"""An FMU written by dmpcrl_ctrl {version}; it needs a Python with that package."""
 
-from dmpcrl_ctrl.cosim.adapters.fmu_slave import HELD, {slave}
+import ctypes
 
-# Run for each instance, of which the bridge to Python gives back a reference that it does not have.
-HELD.append(globals())
+from dmpcrl_ctrl.cosim.adapters.fmu_slave import {slave}
+
+# Run for each instance, at which the bridge to Python gives back a reference that it does not have.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(globals()))
 
 
 class Exported({slave}):
@@ -115,7 +118,7 @@ def export_plant(
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
-    """Write a plant as an FMU, with its disturbances and set points inside.
+    """Write a plant as an FMU, with its disturbances and set points inside: their time begins with the experiment.
 
     It has a real input for every control input; real outputs for its outputs, its measured disturbances and its set
     points ("<signal>_ref"), for the inputs as they take effect ("<input>_applied", saturated), and for the stage cost

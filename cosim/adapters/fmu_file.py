@@ -60,8 +60,15 @@ class Description:
         return tuple(v.name for v in self.variables.values() if v.causality == causality and v.kind == "Real")
 
 
-def describe(path: str | PathLike[str]) -> Description:
+def describe(path: str | PathLike[str], validate: bool = True) -> Description:
     """Read the description of an FMI 2.0 co-simulation FMU; nothing is unpacked.
+
+    Parameters
+    ----------
+    path
+        The file.
+    validate
+        Whether its description has to follow schema and text of FMI to the letter.
 
     Raises
     ------
@@ -82,9 +89,10 @@ def describe(path: str | PathLike[str]) -> Description:
     try:
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(file) as archive:
             # of a zip file, FMPy would leave it open where it finds a fault
-            found = read_model_description(archive.extract(_DESCRIPTION, folder), validate=True)
+            found = read_model_description(archive.extract(_DESCRIPTION, folder), validate=validate)
     except ValidationError as error:
-        raise FMUError(f"{file}: {_DESCRIPTION}: {_one_line(error.problems[0])}") from error
+        problem = _one_line(error.problems[0])
+        raise FMUError(f"{file}: {_DESCRIPTION}: {problem} (validate=False runs it all the same)") from error
     except Exception as error:
         raise FMUError(f"{file}: {_DESCRIPTION}: {_one_line(error)}") from error
     slave = found.coSimulation

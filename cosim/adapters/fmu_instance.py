@@ -4,6 +4,7 @@ What an FMU says to its logger is kept, and is part of the error when a call of 
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
 import sys
@@ -19,7 +20,7 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.adapters.fmu_file import Description, Variable, unpack
 from dmpcrl_ctrl.errors import FMUError
 
-_WARNING = 1
+_WARNING, _FATAL = 1, 4
 _READERS = {"Real": "getReal", "Integer": "getInteger", "Boolean": "getBoolean"}
 _WRITERS = {"Real": "setReal", "Integer": "setInteger", "Boolean": "setBoolean", "String": "setString"}
 _TYPES: dict[str, tuple[type, ...]] = {"Real": (int, float), "Integer": (int,), "Boolean": (bool,), "String": (str,)}
@@ -62,7 +63,7 @@ class FMUInstance:
         """To the beginning; as a new instance where the FMU cannot be reset."""
         try:
             self._call("reset")
-        except FMUError:
+        except FMUError:  # it cannot, or has failed
             self._free()
             self._instantiate()
         else:
@@ -109,7 +110,7 @@ class FMUInstance:
         from fmpy.fmi2 import FMU2Slave
 
         what = self._what
-        path, here = list(sys.path), Path.cwd()
+        here = Path.cwd()
         try:
             slave = self._guarded(
                 "its binary",
@@ -125,11 +126,22 @@ class FMUInstance:
             except FMUError:
                 slave.freeLibrary()
                 raise
+            finally:
+                self._keep_script()
         finally:
-            sys.path[:] = path
             os.chdir(here)  # FMPy leaves it where a binary cannot be loaded
         self._slave = slave
         self._initialise()
+
+    def _keep_script(self) -> None:
+        """The bridge of pythonfmu (0.7) gives back a reference to its script's names that it does not have.
+
+        After a few instances in one process the names would be gone, and the process with them.
+        """
+        file = self._folder / "resources" / "slavemodule.txt"
+        module = sys.modules.get(file.read_text(encoding="utf-8").strip()) if file.is_file() else None
+        if module is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module.__dict__))
 
     def _initialise(self) -> None:
         self._call("setupExperiment", startTime=0.0)
@@ -149,7 +161,7 @@ class FMUInstance:
 
     def _call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
         if self._slave is None:
-            raise FMUError(f"{self._what.file}: the FMU is closed")
+            raise FMUError(f"{self._what.file}: the FMU {'has failed' if self._end.alive else 'is closed'}")
         call = getattr(self._slave, function)
         return self._guarded(function, lambda: call(*arguments, **keywords))
 
@@ -160,6 +172,8 @@ class FMUInstance:
         except Exception as error:
             said = "; ".join(" ".join(message.split()) for message in self._messages)
             reason = said or " ".join(str(error).split())
+            if getattr(error, "status", None) == _FATAL:
+                self._slave = None  # no function may be called any more, not even to free it
             raise FMUError(f"{self._what.file}: {what}: {reason}") from error
 
 

@@ -6,6 +6,7 @@ moves in communication steps of one sample time, with its inputs held, so that h
 An FMU is machine code. Loading one runs it with all rights of the user: take them from people whom you trust.
 """
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -54,6 +55,8 @@ class FMUPlant(Plant):
     history
         How many of its states are kept, for who wants to go back. An FMU that cannot (`canGetAndSetFMUstate`) only goes
         on from where it is, or begins anew; a run of `simulate` asks for no more.
+    validate
+        Whether its description has to follow schema and text of FMI to the letter; many do not, and run.
     **options
         As for :class:`Plant`, with outputs in place of states: agents, input_limits, disturbances, Q, R ...; weights
         are zero by default. Names with dots get "_" for them.
@@ -70,6 +73,18 @@ class FMUPlant(Plant):
         time.
     PlantError, ClockError
         As for :class:`Plant`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from dmpcrl_ctrl.cosim.adapters.fmu_export import export_plant
+    >>> from dmpcrl_ctrl.plants import chain
+    >>> with TemporaryDirectory() as folder:
+    ...     file = export_plant(Path(folder) / "chain.fmu", chain)
+    ...     with FMUPlant(file, start_values={"seed": 1}) as plant:
+    ...         print(plant.input_names, plant.sample_time)
+    ('u_1', 'u_2', 'u_3') 1
 
     Notes
     -----
@@ -88,9 +103,10 @@ class FMUPlant(Plant):
         start_values: Mapping[str, Any] | None = None,
         name: str | None = None,
         history: int = 16,
+        validate: bool = True,
         **options: Any,
     ) -> None:
-        self.description = describe(path)
+        self.description = describe(path, validate)
         self._driven = _variables(self.description, inputs, "input", ("Real",))
         self._read = _variables(self.description, outputs, "output", ("Real", "Integer", "Boolean"))
         seconds = self.description.step_size if sample_time is None else sample_time
@@ -119,6 +135,9 @@ class FMUPlant(Plant):
 
     def close(self) -> None:
         """End the FMU, and remove what was unpacked."""
+        with contextlib.suppress(FMUError):  # an FMU that has failed takes nothing back
+            while self._kept:
+                self._drop(self._kept.popitem()[1][1])
         self._fmu.close()
 
     def __enter__(self) -> "FMUPlant":

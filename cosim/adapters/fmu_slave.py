@@ -23,8 +23,6 @@ from dmpcrl_ctrl.cosim.adapters.factory import Factory
 from dmpcrl_ctrl.errors import DmpcrlError, FMUError
 
 SPEC, FORMAT = "dmpcrl_ctrl.json", "dmpcrl_ctrl fmu 1"
-# Keeps the scripts of FMUs alive: see `fmu_export.py`.
-HELD: list[Mapping[str, Any]] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +51,12 @@ class Slave(Fmi2Slave):
         self.modelName, self.guid = self.spec["identifier"], self.spec["guid"]
         self.description = self.spec["description"]
         self.seed = int(self.spec["seed"])
-        self.input_ports, self.output_ports = self._made(Factory(**self.spec["factory"]))
+        self.input_ports, outputs = self._made(Factory(**self.spec["factory"]))
+        # an observer reads and tells a state
+        self.output_ports = tuple(f"{name}_out" if name in self.input_ports else name for name in outputs)
         self.default_experiment = DefaultExperiment(start_time=0.0, step_size=self.communication.sample_time)
         self._heard = Heard(0.0, np.zeros(len(self.input_ports)))
+        self._fault = ""
         self._begin()
         require_different_ports([*self.input_ports, *self.output_ports, "seed"])
         self._declare()
@@ -90,12 +91,14 @@ class Slave(Fmi2Slave):
     def exit_initialization_mode(self) -> None:
         """The seed is known from here on."""
         if self.seed < 0:
-            raise FMUError(f"{self.instance_name}: seed must not be negative, got {self.seed}")
+            self._refuse(f"seed must not be negative, got {self.seed}")
 
     def do_step(self, current_time: float, step_size: float) -> bool:
         """One communication step; False, and a message, where it cannot be made."""
         heard = self._heard
         try:
+            if self._fault:
+                raise FMUError(self._fault)
             if abs(current_time - heard.time) > 1e-4 * self.communication.sample_time:
                 raise FMUError(f"t = {current_time:.9g} s: the last step ended at {heard.time:.9g} s")
             self._step(current_time, step_size)
@@ -109,9 +112,10 @@ class Slave(Fmi2Slave):
         """Values of inputs."""
         inputs = self._heard.inputs.copy()
         for vr, value in zip(vrs, values, strict=True):
-            if vr >= len(inputs):
-                raise FMUError(f"{self.instance_name}: variable {vr} is no input")
-            inputs[vr] = value
+            if vr < len(inputs):
+                inputs[vr] = value
+            else:
+                self._refuse(f"variable {vr} is no input")
         self._heard = replace(self._heard, inputs=inputs, fresh=True)
 
     def get_real(self, vrs: Sequence[int]) -> list[float]:
@@ -153,10 +157,19 @@ class Slave(Fmi2Slave):
 
     def _set_seed(self, seed: int) -> None:
         if self._heard.time != self.communication.start:
-            raise FMUError(f"{self.instance_name}: seed is set before the first step, not at {self._heard.time:.9g} s")
+            self._refuse(f"seed is set before the first step, not at {self._heard.time:.9g} s")
+            return
         self.seed = seed
         if seed >= 0:
             self._begin()
+
+    def _refuse(self, fault: str) -> None:
+        """No step any more, for a fault of the master's.
+
+        Raising would end the instance, and some masters free it then, which the bridge does not survive.
+        """
+        self._fault = fault
+        self.log(f"{self.instance_name}: {fault}", Fmi2Status.error)
 
 
 class ControllerSlave(Slave):

@@ -12,7 +12,7 @@ from dmpcrl_ctrl.plants import chain, power_network
 def test_by_name_by_function_and_from_its_own_words() -> None:
     by_function = Factory.of(power_network, {"scenario": 2})
     assert by_function == Factory.of("dmpcrl_ctrl.plants.hycon2:power_network", {"scenario": 2})
-    again = Factory(**{"where": by_function.where, "arguments": dict(by_function.arguments)})
+    again = Factory(by_function.where, dict(by_function.arguments))
     assert again().input_names == power_network(2).input_names
     assert Factory.of(again) is again
 

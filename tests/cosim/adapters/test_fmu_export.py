@@ -165,6 +165,14 @@ def test_a_reset_begins_anew(files: dict[str, Path], tmp_path: Path) -> None:
     slave.fmu.freeInstance()
 
 
+def test_many_instances_in_one_process(files: dict[str, Path], tmp_path: Path) -> None:
+    """The bridge gives back, at each of them, a reference to the script's names that it does not have."""
+    for k in range(40):
+        slave = Slave(files["chain"], tmp_path / str(k))
+        slave.fmu.doStep(0.0, 1.0)
+        slave.fmu.freeInstance()
+
+
 def test_nan_is_refused_and_forgotten(files: dict[str, Path], tmp_path: Path) -> None:
     slave = Slave(files["lqr"], tmp_path / "there")
     slave.set({slave.inputs[0]: float("nan")})
@@ -180,7 +188,8 @@ def test_nan_is_refused_and_forgotten(files: dict[str, Path], tmp_path: Path) ->
 def test_a_process_that_knows_nothing_of_this_one(files: dict[str, Path], tmp_path: Path) -> None:
     """FMPy's own master, in another folder, with no more on the path than package and module."""
     code = (
-        "import sys, fmpy; r = fmpy.simulate_fmu(sys.argv[1], stop_time=3.0, output_interval=1.0, start_values={'seed': 2}); "
+        "import sys, fmpy; start = {'seed': 2}; "
+        "r = fmpy.simulate_fmu(sys.argv[1], stop_time=3.0, output_interval=1.0, start_values=start); "
         "print(*(repr(float(v)) for v in list(r[-1])[1:]))"
     )
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}

@@ -14,7 +14,8 @@ from dmpcrl_ctrl.errors import FMUError
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 MODEL_EXCHANGE = (
     f'{HEAD}<fmiModelDescription fmiVersion="2.0" modelName="m" guid="1" numberOfEventIndicators="0">'
-    '<ModelExchange modelIdentifier="m"/><ModelVariables><ScalarVariable name="y" valueReference="0" causality="output">'
+    '<ModelExchange modelIdentifier="m"/><ModelVariables>'
+    '<ScalarVariable name="y" valueReference="0" causality="output">'
     '<Real/></ScalarVariable></ModelVariables><ModelStructure><Outputs><Unknown index="1"/></Outputs><InitialUnknowns>'
     '<Unknown index="1"/></InitialUnknowns></ModelStructure></fmiModelDescription>'
 )

@@ -110,14 +110,20 @@ def test_its_seed_is_known_before_it_runs(counter: Any) -> None:
     native = DrivenBlock(one._block, seed=7)
     expected = native.ask(native.start(), [0.0]).output[2]
     assert one.get_integer([4]) == [7] and one.do_step(0.0, 0.5) and one.get_real([3]) == [expected]
-    with pytest.raises(FMUError, match="seed is set before the first step, not at 0.5 s"):
-        one.set_integer([4], [8])
-    other = counter()
-    other.set_integer([4], [-1])
-    with pytest.raises(FMUError, match="seed must not be negative, got -1"):
-        other.exit_initialization_mode()
-    with pytest.raises(FMUError, match="variable 1 is no input"):
-        one.set_real([1], [0.0])
+    one.set_integer([4], [8])
+    assert not one.do_step(0.5, 0.5)
+    assert one.log_queue[-1].msg == "it: seed is set before the first step, not at 0.5 s"
+
+
+def test_what_a_master_may_not_set_ends_it(counter: Any) -> None:
+    for call, message in (
+        (lambda one: one.set_integer([4], [-1]), "it: seed must not be negative, got -1"),
+        (lambda one: one.set_real([0, 1], [0.0, 0.0]), "it: variable 1 is no input"),
+    ):
+        one = counter()
+        call(one)
+        one.exit_initialization_mode()
+        assert not one.do_step(0.0, 0.5) and one.log_queue[-1].msg == message
 
 
 def test_a_plant_shows_the_last_sample(tmp_path: Path) -> None:
@@ -163,13 +169,18 @@ def test_going_back_is_exact(tmp_path: Path) -> None:
     assert ends[0] == ends[2] != ends[1]
 
 
-def test_ports_of_one_name(tmp_path: Path) -> None:
-    module = tmp_path / "twice_the_name.py"
-    module.write_text(COUNTER.replace('("y",)', '("u",)'), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(tmp_path)
-        with pytest.raises(FMUError, match="two variables would be called 'u'"):
-            slave(ControllerSlave, tmp_path, "twice_the_name:Counter", limits={}, applied=False, costs=[])
+@pytest.mark.parametrize(("name", "ports"), [("u", ("u", "u_out", "v", "seed_of_it")), ("seed", None)])
+def test_ports_of_one_name(name: str, ports: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = f"twice_{name}"
+    (tmp_path / f"{module}.py").write_text(COUNTER.replace('("y",)', f'("{name}",)'), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    options: dict[str, Any] = {"limits": {}, "applied": False, "costs": []}
+    if ports is None:
+        with pytest.raises(FMUError, match="two variables would be called 'seed'"):
+            slave(ControllerSlave, tmp_path, f"{module}:Counter", **options)
+    else:
+        one = slave(ControllerSlave, tmp_path, f"{module}:Counter", **options)
+        assert (*one.input_ports, *one.output_ports) == ports
 
 
 def test_a_file_that_says_nothing(tmp_path: Path) -> None:
