@@ -1,4 +1,4 @@
-"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `reproduce`, `verify`, `watch RUN.h5`, `list`.
+"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `reproduce`, `verify`, `watch`, `fmu`, `list`.
 
 Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
 run that had to stop with one line and 1, and so does a check that failed; an interrupted one (Ctrl-C, SIGTERM) with 130
@@ -215,6 +215,27 @@ def reproduce(
         typer.echo(f"{'yes' if good else 'no ':<3}  {text}")
     for path in found.files:
         typer.echo(str(path))
+
+
+@app.command()
+def fmu(
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (TOML).")],
+    part: Annotated[str, typer.Option(help="controller, plant or observer.")],
+    out: Annotated[Path, typer.Option(help="File to write, NAME.fmu.")],
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the file's.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, such as plant.scenario=2."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a part of an experiment as an FMU (FMI 2.0, co-simulation)."""
+    with _one_line_errors(BAD_INPUT):
+        from dmpcrl_ctrl.validation.experiment import Override, load_experiment
+        from dmpcrl_ctrl.validation.experiment_fmu import export_part
+
+        loaded = load_experiment(experiment, [Override.read(text) for text in sets or ()], seed)
+        typer.echo(str(export_part(loaded, part, out, overwrite)))
 
 
 @app.command("list")

@@ -34,6 +34,8 @@ BEHIND = {
     "mosaik_api_v3": ("cosim/adapters/mosaik.py", "cosim/adapters/mosaik_sampled.py"),
     "gymnasium": ("cosim/adapters/gym.py",),
     "pettingzoo": ("cosim/adapters/pettingzoo.py",),
+    "pythonfmu": ("cosim/adapters/fmu_export.py", "cosim/adapters/fmu_slave.py"),
+    "fmpy": ("cosim/adapters/fmu_file.py", "cosim/adapters/fmu_instance.py"),
     "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
 }
 

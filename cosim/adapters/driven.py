@@ -229,7 +229,7 @@ class DrivenBlock:
             value = getattr(options, what)
             if value:
                 raise WiringError(f"{options.name}: its {what} is {value}; a block that is asked from outside has none")
-        who = Participants.of(_NoPlant(), block, block.sample_time)
+        who = Participants.of(_NoPlant(), block, getattr(block, "sample_time", 1))
         timed, inputs, outputs = who.blocks[0], len(block.inputs), len(block.outputs)
         self.name, self.inputs, self.outputs = timed.name, timed.inputs, timed.outputs
         self.sample_time = exact_seconds(block.sample_time)
