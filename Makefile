@@ -33,7 +33,7 @@ test: lint types
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
 
 test-long: lint types
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not browser"
+	$(ONE_THREAD) THOROUGH=1 $(BIN)/python -m pytest -n 2 -m "not browser"
 
 test-browser: $(VENV)/installed
 	@$(check_browser)

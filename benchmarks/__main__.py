@@ -1,4 +1,7 @@
-"""python -m benchmarks [ROW ...]: measure, and write docs/performance.md where all rows were asked for."""
+"""python -m benchmarks [ROW ...]: measure, and write docs/performance.md where all rows were asked for.
+
+With --write before the rows, those of the page are replaced.
+"""
 
 import platform
 import sys
@@ -12,8 +15,9 @@ TABLE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 PACKAGES = ("numpy", "scipy", "proxsuite", "control")
 HEAD = """# Performance
 
-Written by `make bench`. A figure with a goal is a ratio within one run: two things are timed in turn, and the median
-over the pairs stands with its quartiles. Milliseconds have no goal: they tell where a machine stands.
+Written by `make bench`, and single rows by `python -m benchmarks --write ROW ...`. A figure with a goal is a ratio
+within one run: two things are timed in turn, and the median over the pairs stands with its quartiles. Milliseconds have
+no goal: they tell where a machine stands.
 
 The peer is dmpcrl 1.0.0 with IPOPT, in an environment and a process of its own: .peer, or the folder that the
 environment variable DMPCRL_PEER names. It needs Python 3.11. Its problems are stated anew by its public interface, and
@@ -21,6 +25,7 @@ a row has a number only where V and its gradient, of the whole network as one pr
 Errors are those against our central evaluator with another solver (DAQP), for which the peer vouches to 1e-4. Of few
 agents ours makes all rounds of averaging by one product with their matrix, where the peer makes one after the other.
 """
+COLUMNS = "| what | goal | measured | reached | |\n|---|---|---|---|---|\n"
 
 
 def processor() -> str:
@@ -38,22 +43,36 @@ def line(row: Row) -> str:
     return f"| {row.name} | {row.goal} | {row.value:.3g}{spread} | {reached} | {row.note} |"
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Measure rows, all if none is named; 2 where one is not known."""
+    names = [argument for argument in arguments if argument != "--write"]
     unknown = [name for name in names if name not in ROWS]
     if unknown:
         print(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}", file=sys.stderr)
         return 2
-    lines = ["| what | goal | measured | reached | |", "|---|---|---|---|---|"]
+    lines = []
     for name in names or ROWS:
         lines.append(line(ROWS[name]()))
         print(lines[-1], flush=True)
-    if not names:
-        packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-        machine = f"{processor()}, {cpu_count()} cores; Python {platform.python_version()}, {packages}."
-        TABLE.write_text(f"{HEAD}\n{machine}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
-        print(f"wrote {TABLE}")
+    if names == arguments and names:
+        return 0
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    head = f"{HEAD}\n{processor()}, {cpu_count()} cores; Python {platform.python_version()}, {packages}.\n\n{COLUMNS}"
+    TABLE.write_text(written(head, lines, TABLE.read_text(encoding="utf-8") if names else ""), encoding="utf-8")
+    print(f"wrote {TABLE}")
     return 0
+
+
+def written(head: str, lines: list[str], before: str) -> str:
+    """The page: the lines, at the place of those of the same name in the page before, or at the end."""
+    rows = dict(row_of(text) for text in before.splitlines() if text.startswith("| ") and text not in COLUMNS)
+    rows |= dict(map(row_of, lines))
+    return head + "".join(f"{row}\n" for row in rows.values())
+
+
+def row_of(text: str) -> tuple[str, str]:
+    """The name of a row, and the row."""
+    return text.split(" | ")[0], text
 
 
 if __name__ == "__main__":

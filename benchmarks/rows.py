@@ -11,6 +11,7 @@ from itertools import islice
 import networkx as nx
 import numpy as np
 
+from benchmarks.gym_rows import gymnasium_step
 from benchmarks.loop_rows import chain_in_full, log_and_certificate, memory, scheduler_share
 from benchmarks.measure import in_turn, slope, timed
 from benchmarks.network_rows import iteration_memory, thousand_areas, two_cores
@@ -144,6 +145,7 @@ ROWS: dict[str, Callable[[], Row]] = {
     "two-cores": two_cores,
     "scheduler-share": scheduler_share,
     "log-certificate": log_and_certificate,
+    "gymnasium-step": gymnasium_step,
     "chain-in-full": lambda: chain_in_full(distributed=True),
     "chain-in-full-central": lambda: chain_in_full(distributed=False),
     "memory": memory,

@@ -5,10 +5,13 @@ itself besides, and what holds where it says nothing, is :class:`BlockOptions`.
 """
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.errors import ModelError
@@ -143,6 +146,11 @@ class BlockOptions:
         given = {name: getattr(block, name) for name in cls.__dataclass_fields__ if hasattr(block, name)}
         given.setdefault("name", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(block).__name__).lower())
         return cls(**{**given, "fields": tuple(given.get("fields", ()))})
+
+
+def block_seed(name: str, seed: int) -> int:
+    """What the block of that name is started with in a run with that seed."""
+    return int(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),)).generate_state(1)[0])
 
 
 def checked_sample_time(value: float | Fraction) -> float | Fraction:

@@ -10,6 +10,7 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.consensus import ADMMState
 from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.controllers.iosystem import ControllerSystem
 from dmpcrl_ctrl.controllers.mpc import MPC, MPCState
 from dmpcrl_ctrl.controllers.records import data_fields
 from dmpcrl_ctrl.errors import LearningError, ModelError
@@ -165,6 +166,18 @@ class LearningBlock(ABC):
     def controller(self, theta: Sequence[Theta] | None = None) -> MPC:
         """The block with its parameters frozen, to be deployed: at `theta`, or where learning starts from."""
         return self.mpc.with_problem(self.models_at(self.theta if theta is None else theta))
+
+    def to_iosystem(self, theta: Sequence[Theta] | None = None, **options: Any) -> ControllerSystem:
+        """The frozen controller at `theta` for python-control, which learns nothing.
+
+        Parameters
+        ----------
+        theta
+            As for :meth:`controller`.
+        **options
+            As for :meth:`CentralizedMPC.to_iosystem <dmpcrl_ctrl.controllers.iosystem.AsIOSystem.to_iosystem>`.
+        """
+        return self.controller(theta).to_iosystem(**{"name": self.name, **options})
 
     def _workspaces(self, seed: int, theta: Sequence[Theta]) -> MPCState:
         fresh = self.mpc.init(seed)

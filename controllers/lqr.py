@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.block import Field
+from dmpcrl_ctrl.controllers.iosystem import AsIOSystem
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.errors import ModelError
 from dmpcrl_ctrl.model import LocalModel
@@ -21,7 +22,7 @@ from dmpcrl_ctrl.status import Applied, Status
 _NEARLY = 1e-9
 
 
-class LQR:
+class LQR(AsIOSystem):
     """State feedback, one gain an agent; it ignores disturbances.
 
     Parameters
@@ -38,6 +39,8 @@ class LQR:
 
     Attributes
     ----------
+    problem
+        The models, with a horizon that says nothing.
     gain
         (m, n) K, in the order of `signals.inputs` and `signals.states`.
 
@@ -81,7 +84,7 @@ class LQR:
         delay: float = 0.0,
         agents: Sequence[str] = (),
     ) -> None:
-        problem = MPCProblem(tuple(models), 1, names=tuple(agents))
+        self.problem = problem = MPCProblem(tuple(models), 1, names=tuple(agents))
         self.signals = Signals.of_names(problem) if signals is None else signals
         self.sample_time = sample_time
         self.name = name
@@ -130,6 +133,11 @@ class LQR:
         weights = {name: weight for name, weight in (("Q", Q), ("R", R)) if weight is not None}
         local = plant.local_models(sample_time, hold=hold, **weights)
         return cls(local.models, sample_time, Signals.of_plant(plant, local), agents=local.names, **options)
+
+    def with_problem(self, problem: MPCProblem) -> Self:
+        """The regulator of other models, with this one's signals and options."""
+        options: dict[str, Any] = {"name": self.name, "offset": self.offset, "delay": self.delay}
+        return type(self)(problem.models, self.sample_time, self.signals, agents=problem.names, **options)
 
     def init(self, seed: int) -> Array | None:
         """The state is the last output: with a computation delay it is not what the plant took yet."""

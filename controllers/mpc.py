@@ -19,6 +19,7 @@ from dmpcrl_ctrl.central import CentralEvaluator
 from dmpcrl_ctrl.certificate import AgreedCertificate, Certificate
 from dmpcrl_ctrl.consensus import ADMMState
 from dmpcrl_ctrl.controllers.block import Field, checked_interval, checked_sample_time
+from dmpcrl_ctrl.controllers.iosystem import AsIOSystem
 from dmpcrl_ctrl.controllers.records import (
     certificate_fields,
     certificate_record,
@@ -65,7 +66,7 @@ class MPCState:
     samples: int = 0
 
 
-class MPC:
+class MPC(AsIOSystem):
     """What the MPC blocks have in common; use :class:`~dmpcrl_ctrl.controllers.DistributedMPC` or
     :class:`CentralizedMPC`.
 

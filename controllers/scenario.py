@@ -18,6 +18,7 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.condensed import Given
 from dmpcrl_ctrl.consensus import ADMMState
 from dmpcrl_ctrl.controllers.block import Field, checked_sample_time
+from dmpcrl_ctrl.controllers.iosystem import AsIOSystem
 from dmpcrl_ctrl.controllers.records import admm_fields, admm_record
 from dmpcrl_ctrl.controllers.signals import Signals
 from dmpcrl_ctrl.distributed import DistributedEvaluator
@@ -68,7 +69,7 @@ class Solved:
     memory: ADMMState | None = None
 
 
-class ScenarioMPC:
+class ScenarioMPC(AsIOSystem):
     """Scenario (stochastic) MPC, central or distributed.
 
     Parameters

@@ -1,6 +1,5 @@
 """A block inside a closed loop: what it measures, when it computes, and when its outputs take effect."""
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.controllers.block import block_seed
 from dmpcrl_ctrl.cosim.clock import Clock
 from dmpcrl_ctrl.cosim.faults import stopped
 from dmpcrl_ctrl.cosim.participants import TimedBlock
@@ -67,12 +67,12 @@ class BlockRunner:
         self.due, self.next_sample = block.schedule.due, block.schedule.after
         self._timed, self._ports, self._clock = block, ports, clock
         self._fields = {field.name: field for field in block.fields}
-        self._seed = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(block.name.encode()),))
+        self._seed = block_seed(block.name, seed)
 
     def start(self, agents: int) -> BlockState:
         """State before the first sample."""
         try:
-            inner = self._timed.block.init(int(self._seed.generate_state(1)[0]))
+            inner = self._timed.block.init(self._seed)
         except Exception as error:
             raise stopped(0.0, f"{self._timed.name}.init", error) from error
         return BlockState(inner, 0, np.zeros(agents))

@@ -6,6 +6,8 @@ and read zeros where data are missing; each of these is an error here.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,9 @@ class LogReader:
     def __init__(self, file: h5py.File, path: Path | None = None) -> None:
         self.name = "memory" if path is None else str(path)
         self._file, self._path = file, path
-        self._datasets = dict(self._walk(file, "", set()))
+        self._readonly = file.mode == "r"
+        # by identifiers: h5py's own objects cost three times as much, and there are 35 arrays an agent
+        self._datasets = dict(self._walk(file["/"].id, "", set()))
 
     @classmethod
     def open(cls, path: Path) -> "LogReader":
@@ -63,24 +67,26 @@ class LogReader:
                 raise
             raise LogError(f"{path}: is damaged or truncated: {_line(error)}") from error
 
+    @cached_property
+    def _data(self) -> dict[str, h5py.Dataset]:
+        """The arrays that are not dimensions."""
+        return {path: found for path, found in self._datasets.items() if not found.is_scale}
+
     def __contains__(self, path: str) -> bool:
         return path in self._datasets
 
     def names(self, group: str) -> tuple[str, ...]:
         """Paths below `group` of the arrays that are not dimensions, without the group's own."""
         prefix = f"{group}/"
-        found = (path for path, dataset in self._datasets.items() if path.startswith(prefix) and not dataset.is_scale)
-        return tuple(path.removeprefix(prefix) for path in found)
+        return tuple(path.removeprefix(prefix) for path in self._data if path.startswith(prefix))
 
     def fixed(self) -> tuple[str, ...]:
         """Paths of the arrays that do not grow with the run, without those that are dimensions."""
-        every = self._datasets.items()
-        return tuple(path for path, found in every if not found.is_scale and None not in (found.maxshape or ()))
+        return tuple(path for path, found in self._data.items() if None not in (found.maxshape or ()))
 
     def growing(self) -> tuple[str, ...]:
         """Paths of the arrays that grow with the run, without those that are dimensions."""
-        every = self._datasets.items()
-        return tuple(path for path, found in every if not found.is_scale and None in (found.maxshape or ()))
+        return tuple(path for path, found in self._data.items() if None in (found.maxshape or ()))
 
     def is_text(self, path: str) -> bool:
         """Whether the array at `path` holds texts."""
@@ -94,14 +100,14 @@ class LogReader:
         """Shape of the array at `path`."""
         return tuple(self._dataset(path).shape)
 
-    def array(self, path: str, rows: int | None = None) -> NDArray[Any]:
-        """The numbers at `path`, at most `rows` rows of them; LogError where a checksum fails."""
+    def array(self, path: str, rows: int | None = None, start: int = 0) -> NDArray[Any]:
+        """The numbers at `path`, from row `start` to before row `rows`; LogError where a checksum fails."""
         dataset = self._dataset(path)
         if dataset.dtype.kind not in "fiu" or not dataset.dtype.isnative:
             raise self.fault(path, "numbers in the byte order of this machine", f"type {dataset.dtype}")
         with self._reading(path):
             self._require_stored(dataset, path)
-            values = dataset[:rows]
+            values = dataset[start:rows] if start else dataset[:rows]
         values.flags.writeable = False
         return values
 
@@ -140,6 +146,7 @@ class LogReader:
     def close(self) -> None:
         """Close the file; nothing more can be read."""
         self._datasets.clear()
+        self.__dict__.pop("_data", None)
         self._file.close()
 
     @contextmanager
@@ -157,34 +164,37 @@ class LogReader:
             raise self.fault(path, "an array", "nothing")
         return self._datasets[path]
 
-    def _walk(self, group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
+    def _walk(self, group: h5py.h5g.GroupID, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
         """Every dataset by its path; what leads out of the file, or claims more than it holds, is refused."""
-        for name in group:
+        for raw in group:
+            name = raw.decode("utf-8", "surrogateescape")
             path = prefix + name
             if path.count("/") > _DEEPEST:
                 raise self.fault(prefix, f"at most {_DEEPEST} groups in each other", "more")
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise self.fault(path, "an array or a group", f"a link ({type(link).__name__})")
-            entry = group[name]
-            if isinstance(entry, h5py.Dataset):
+            if group.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+                link = type(h5py.Group(group).get(name, getlink=True))
+                raise self.fault(path, "an array or a group", f"a link ({link.__name__})")
+            entry = h5py.h5o.open(group, raw)
+            if isinstance(entry, h5py.h5d.DatasetID):
                 self._require_plain(entry, path)
-                yield path, entry
-            elif not isinstance(entry, h5py.Group):
-                raise self.fault(path, "an array or a group", type(entry).__name__)
-            elif (address := h5py.h5o.get_info(entry.id).addr) not in seen:
+                yield path, h5py.Dataset(entry, readonly=self._readonly)
+            elif not isinstance(entry, h5py.h5g.GroupID):
+                raise self.fault(path, "an array or a group", "Datatype")
+            elif (address := h5py.h5o.get_info(entry).addr) not in seen:
                 seen.add(address)
                 yield from self._walk(entry, f"{path}/", seen)
 
-    def _require_plain(self, dataset: h5py.Dataset, path: str) -> None:
-        creation = dataset.id.get_create_plist()
+    def _require_plain(self, dataset: h5py.h5d.DatasetID, path: str) -> None:
+        creation, space = dataset.get_create_plist(), dataset.get_space()
         filters = {creation.get_filter(k)[0] for k in range(creation.get_nfilters())}
-        if dataset.is_virtual or dataset.external:
+        if creation.get_layout() == h5py.h5d.VIRTUAL or creation.get_external_count():
             raise self.fault(path, "data in this file", "data that lie in another")
         if filters - {h5py.h5z.FILTER_FLETCHER32}:
             raise self.fault(path, "no filter but checksums", f"filters {sorted(filters)}")
-        if dataset.shape is None or dataset.nbytes > self._size():
-            claim = "no shape" if dataset.shape is None else f"shape {dataset.shape} ({dataset.nbytes} bytes)"
+        shapeless = space.get_simple_extent_type() == h5py.h5s.NULL
+        size = prod(space.shape or ()) * dataset.get_type().get_size()
+        if shapeless or size > self._size():
+            claim = "no shape" if shapeless else f"shape {space.shape} ({size} bytes)"
             raise self.fault(path, f"at most the file's own {self._size()} bytes", claim)
 
     def _require_stored(self, dataset: h5py.Dataset, path: str) -> None:

@@ -48,11 +48,12 @@ class LogWriter:
         self.path = path
         self.file = _created(path, overwrite)
         self._chunk_rows = min(BLOCK_ROWS, max(1, layout.rows))
+        # HDF5 takes as long to find an array or a group by its path as to create it
+        self._groups: dict[str, h5py.Group] = {"": self.file}
         try:
-            for axis in layout.axes:
-                self._create_axis(axis)
+            scales = {axis.path: self._create_axis(axis) for axis in layout.axes}
             for variable in layout.variables:
-                self._create(variable)
+                self._create(variable, scales)
             for path_too, target in layout.links.items():
                 self.file[path_too] = self.file[target]
             for group, attributes in layout.attributes.items():
@@ -103,41 +104,53 @@ class LogWriter:
     def _name(self) -> str:
         return "log in memory" if self.path is None else str(self.path)
 
-    def _create_axis(self, axis: Axis) -> None:
+    def _group(self, path: str) -> h5py.Group:
+        if path not in self._groups:
+            above, _, name = path.rpartition("/")
+            self._groups[path] = self._group(above).require_group(name)
+        return self._groups[path]
+
+    def _create_dataset(self, path: str, *shape: Any, **options: Any) -> h5py.Dataset:
+        group, _, name = path.rpartition("/")
+        return self._group(group).create_dataset(name, *shape, **options)
+
+    def _create_axis(self, axis: Axis) -> h5py.Dataset:
         if axis.grows:
             scale = self._growing(axis.path, (), "f8")
             scale.attrs["units"] = "s"
         elif axis.labels is not None:
-            scale = self.file.create_dataset(axis.path, data=_texts(axis.labels), dtype=_TEXT)
+            scale = self._create_dataset(axis.path, data=_texts(axis.labels), dtype=_TEXT)
         else:
-            scale = self.file.create_dataset(axis.path, shape=(axis.length,), dtype="f4")
+            scale = self._create_dataset(axis.path, shape=(axis.length,), dtype="f4")
         scale.make_scale(_NO_LABELS.format(axis.length) if axis.size is not None else axis.path.rsplit("/", 1)[-1])
         if axis.long_name:
             scale.attrs["long_name"] = axis.long_name
+        return scale
 
-    def _create(self, variable: Variable) -> None:
+    def _create(self, variable: Variable, scales: dict[str, h5py.Dataset]) -> None:
         if variable.value is None:
-            lengths = [self.file[path].shape[0] for path in variable.axes[1:]]
+            lengths = [scales[path].shape[0] for path in variable.axes[1:]]
             if 0 in lengths:  # HDF5 has no chunks without width; the reader knows from the axis
                 return
             dataset = self._growing(variable.path, tuple(lengths), variable.dtype)
         elif variable.dtype == "str":
-            dataset = self.file.create_dataset(variable.path, data=_texts(variable.value), dtype=_TEXT)
+            dataset = self._create_dataset(variable.path, data=_texts(variable.value), dtype=_TEXT)
         else:
             value = np.asarray(variable.value)
             options = {"chunks": value.shape, "fletcher32": True} if value.size else {}
-            dataset = self.file.create_dataset(variable.path, data=value, **options)
+            dataset = self._create_dataset(variable.path, data=value, **options)
+        group = variable.path.rpartition("/")[0]
         for number, axis in enumerate(variable.axes):
-            dataset.dims[number].attach_scale(self.file[axis])
+            h5py.h5ds.attach_scale(dataset.id, scales[axis].id, number)
             # A name for the same array inside this group, so that the group can be read by itself.
-            if axis in ("time", "sample") and axis not in dataset.parent:
-                dataset.parent[axis] = self.file[axis]
+            if axis in ("time", "sample") and axis not in self._group(group):
+                self._group(group)[axis] = scales[axis]
         dataset.attrs.update(_attributes(variable))
 
     def _growing(self, path: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
         rows = max(1, min(self._chunk_rows, _CHUNK_BYTES // max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)))
         options = {"maxshape": (None, *shape), "chunks": (rows, *shape), "fletcher32": True}
-        return self.file.create_dataset(path, (0, *shape), np.dtype(dtype), **options)
+        return self._create_dataset(path, (0, *shape), np.dtype(dtype), **options)
 
 
 def _created(path: Path | None, overwrite: bool) -> h5py.File:

@@ -1,5 +1,6 @@
 """Who takes part in a closed loop: plants and blocks with checked names, on one clock."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -147,8 +148,8 @@ def _timed(block: Block, option: BlockOptions, clock: Clock) -> TimedBlock:
             raise WiringError(f"{option.name}: its {what} must be names, got the text {given!r}: write ({given!r},)")
     names = tuple(block.inputs), tuple(block.outputs)
     for signals in names:
-        for name in signals:
-            if signals.count(name) > 1:
+        for name, times in Counter(signals).items():
+            if times > 1:
                 raise WiringError(f"{option.name}: signal {name!r} stands twice in {', '.join(signals)}")
     return TimedBlock(
         block,

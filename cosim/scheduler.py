@@ -130,7 +130,6 @@ class Scheduler:
         blocks = tuple(block.start(sum(plant.agents for plant in self._plants)) for block in self._blocks)
         return LoopState(0, board, plants, blocks)
 
-    @np.errstate(over="ignore")  # a state that is no number any more is named
     def instant(self, state: LoopState) -> tuple[LoopState, Row | None]:
         """Steps (1) to (5) at the instant of `state`; the row is None where nothing is logged.
 
@@ -139,30 +138,60 @@ class Scheduler:
         SimulationError
             Names time, plant or block, and reason; `state` is as it was.
         """
+        return self.react(self.publish(state))
+
+    @np.errstate(over="ignore")  # a state that is no number any more is named
+    def publish(self, state: LoopState) -> LoopState:
+        """Steps (1) and (2): what anybody may look at before the blocks compute.
+
+        Raises
+        ------
+        SimulationError
+            Names time, plant and reason.
+        """
+        board = state.board.copy()
+        plants = tuple(
+            plant.publish(board, state.tick, held) for plant, held in zip(self._plants, state.plants, strict=True)
+        )
+        return LoopState(state.tick, board, plants, state.blocks)
+
+    @np.errstate(over="ignore")
+    def react(self, state: LoopState) -> tuple[LoopState, Row | None]:
+        """Steps (3) to (5), after `publish`; raises what `instant` does."""
         tick, board = state.tick, state.board.copy()
-        plants = [  # (1), (2)
-            plant.publish(board, tick, held) for plant, held in zip(self._plants, state.plants, strict=True)
-        ]
         if tick == self.end:
-            return state, self._row(state, plants, board, np.zeros(0), {})
+            return state, self._row(state, state.plants, board, np.zeros(0), {})
         blocks, steps = list(state.blocks), {}
         for k in self._order:
             blocks[k] = self._blocks[k].arrivals(board, tick, blocks[k])
         for k in self._order:  # (3)
             if self._blocks[k].due(tick):
                 blocks[k], steps[k] = self._blocks[k].step(board, tick, blocks[k], self._ahead)
-        plants = [plant.hold(board, tick, held) for plant, held in zip(self._plants, plants, strict=True)]  # (4)
-        row = None
-        if steps or tick == 0:  # (5)
-            cost = np.concatenate([p.cost(board, tick, held) for p, held in zip(self._plants, plants, strict=True)])
-            cost.flags.writeable = False
-            for k in steps:
-                blocks[k] = replace(blocks[k], cost=cost)
-            row = self._row(state, plants, board, cost, steps)
-        after = LoopState(tick, board, tuple(plants), tuple(blocks))
-        if row is not None:
-            row = replace(row, steady=self.next_instant(after) == self.next_row(tick))
-        return after, row
+        after = self.hold(replace(state, blocks=tuple(blocks)), board)  # (4)
+        if not steps and tick != 0:
+            return after, None
+        cost = self.cost(after)  # (5)
+        for k in steps:
+            blocks[k] = replace(blocks[k], cost=cost)
+        after = replace(after, blocks=tuple(blocks))
+        steady = self.next_instant(after) == self.next_row(tick)
+        return after, self._row(state, after.plants, board, cost, steps, steady)
+
+    def hold(self, state: LoopState, board: Array) -> LoopState:
+        """Step (4): what stands on `board` takes effect, which is written there as well."""
+        plants = tuple(
+            plant.hold(board, state.tick, held) for plant, held in zip(self._plants, state.plants, strict=True)
+        )
+        return LoopState(state.tick, board, plants, state.blocks)
+
+    @np.errstate(over="ignore")
+    def cost(self, state: LoopState) -> Array:
+        """(M,): stage cost by agent of the states and of what is in effect, after `hold`."""
+        cost = np.concatenate(
+            [p.cost(state.board, state.tick, held) for p, held in zip(self._plants, state.plants, strict=True)]
+        )
+        cost.flags.writeable = False
+        return cost
 
     def next_instant(self, state: LoopState) -> int:
         """Tick of the next instant after `state`, at most the end."""
@@ -199,7 +228,13 @@ class Scheduler:
         return self._plants[plant].known(tick)
 
     def _row(
-        self, state: LoopState, plants: Sequence[PlantState], board: Array, cost: Array, steps: Mapping[int, Step]
+        self,
+        state: LoopState,
+        plants: Sequence[PlantState],
+        board: Array,
+        cost: Array,
+        steps: Mapping[int, Step],
+        steady: bool = True,
     ) -> Row:
         def joined(slices: Any) -> Array:
             return np.concatenate([board[cells] for cells in slices])
@@ -215,4 +250,5 @@ class Scheduler:
             setpoint=joined(port.setpoints for port in ports),
             cost=cost,
             steps=steps,
+            steady=steady,
         )

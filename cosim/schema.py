@@ -24,10 +24,12 @@ A source is the path of an array and a column of it, such as plant/output/x; emp
 
 import platform
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
 
 import numpy as np
 
@@ -214,8 +216,9 @@ def _block(block: TimedBlock, units: BlockUnits) -> tuple[list[Axis], list[Varia
     ]
     taken = {variable.path for variable in variables} | {f"{group}/{name}" for name in (TIME, SAMPLE)}
     taken |= {f"{group}/{field.name}" for field in block.fields}
+    uses = Counter(path for field in block.fields for path in accumulate(field.name.split("/"), "{}/{}".format))
     for field in block.fields:
-        _require_field(field, block)
+        _require_field(field, block, uses[field.name])
         own = []
         for k, length in enumerate(field.shape):
             path = f"{group}/{field.dims[k]}" if field.dims else f"{group}/{field.name}_{k}"
@@ -245,7 +248,8 @@ def _block_signals(group: str, kind: str, units: tuple[str, ...], meaning: str) 
     )
 
 
-def _require_field(field: Field, block: TimedBlock) -> None:
+def _require_field(field: Field, block: TimedBlock, uses: int) -> None:
+    """Refuse a field that a log cannot hold; `uses` is how many fields have its name, or that of a group in it."""
     parts = field.name.split("/")
     taken = {parts[0]} & set(RESERVED) | {part for part in parts if not usable(part)}
     if taken:
@@ -253,7 +257,7 @@ def _require_field(field: Field, block: TimedBlock) -> None:
             f"{block.name}: field {field.name!r}: nothing in a log, and so no agent, can be called {min(taken)!r}; "
             "choose another printable name"
         )
-    if sum(other.name == field.name or other.name.startswith(f"{field.name}/") for other in block.fields) > 1:
+    if uses > 1:
         raise WiringError(f"{block.name}: field {field.name!r} stands twice, or is also the group of another field")
     if field.dtype not in DTYPES:
         raise WiringError(f"{block.name}: field {field.name!r} has type {field.dtype!r}, expected {', '.join(DTYPES)}")

@@ -66,6 +66,10 @@ class ControllerTrace:
         """(K,): where it was its turn; elsewhere its last values are repeated."""
         return np.asarray(self._reader.array(f"{self._group}/due", self._samples), dtype=bool)
 
+    def row(self, field: str, k: int) -> NDArray[Any]:
+        """Row k of a field, which alone is read."""
+        return np.asarray(self._reader.array(f"{self._group}/{field}", k + 1, k)[0])
+
     def unit(self, field: str) -> str:
         """Unit of a field, "1" for a number without unit."""
         return str(self._reader.dataset_attributes(f"{self._group}/{field}").get("units", "1"))

@@ -265,6 +265,8 @@ def _result(
     history: list[tuple[float, float]],
 ) -> ADMMResult:
     primal, dual = np.array(history).reshape(-1, 2).T
+    if state.directions is not None:
+        state = replace(state, directions=state.directions.alone())
     return ADMMResult(state, solutions, status, culprit, primal, dual)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.channel import Kind, Neighbourhood
+from dmpcrl_ctrl.columns import Columns
 from dmpcrl_ctrl.consensus import ADMMState, Directions, Images, Sweep, images, split
 
 # of the trace of the scaled Gram matrix: differences below it are rounding
@@ -41,8 +42,8 @@ class Known:
     ----------
     laws
         Of the agents, one each.
-    images
-        Of the directions; R is their `residuals`.
+    basis
+        The directions and their images; R is the images' `residuals`.
     gram
         (K, K): R'R.
     size, promised
@@ -50,7 +51,7 @@ class Known:
     """
 
     laws: Sequence[Array]
-    images: Images
+    basis: "Basis"
     gram: Array
     size: float
     promised: float
@@ -62,6 +63,32 @@ class Known:
     def missed(self, size: float) -> bool:
         """Whether an iteration with the same laws leaves more than was promised."""
         return size > max(_KEPT * self.promised, self.size / _KEPT)
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """K directions in three forms, which stand in the rows of one array: it takes a direction more in one go.
+
+    Attributes
+    ----------
+    columns
+        (6 H + Z, K): the rows of the others.
+    directions, joint, images
+        Copies and multipliers; (H, K) W^-1/2 (y + W S z); what an iteration makes of them.
+    """
+
+    columns: Columns
+    directions: Directions
+    joint: Array
+    images: Images
+
+    @classmethod
+    def of(cls, columns: Columns, held: int) -> "Basis":
+        """Of stacked columns, where the agents hold `held` numbers together."""
+        rows = columns.array
+        copies, y, joint, after, after_y, residuals = (rows[k * held : (k + 1) * held] for k in range(6))
+        images = Images(rows[6 * held :], Directions(after, after_y), residuals)
+        return cls(columns, Directions(copies, y), joint, images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,27 +138,29 @@ class Acceleration:
         if directions is not None and (self.suspect or missed):
             # lost when directions were split, or when their images were made
             directions, known = self._split(self._joint(directions)), None
-        kept, newest = self._with_newest(directions, sweep)
+        V = None if directions is None else self._joint(directions) if known is None else known.basis.joint
+        kept, newest = self._with_newest(directions, V, sweep)
         if kept is not directions:
             known = None
-        joined = kept if newest is None else _joined(kept, newest, self.capacity)
-        if joined is None:
-            return replace(self, known=None, suspect=False), sweep.state
-        factor = sweep.state.factor
+        factor, held = sweep.state.factor, len(self.neighbourhood.entries)
         if known is None:
-            found, gram = self._images(now, joined, factor), np.zeros((0, 0))
+            joined = kept if newest is None else _joined(kept, newest, self.capacity)
+            if joined is None:
+                return replace(self, known=None, suspect=False), sweep.state
+            columns = Columns.of(self._stacked(now, joined, factor), self.capacity)
+            basis, gram = Basis.of(columns, held), np.zeros((0, 0))
         elif newest is None:
-            found, gram = known.images, known.gram
+            basis, gram = known.basis, known.gram
         else:
-            found = _joined_images(known.images, self._images(now, newest, factor), self.capacity)
-            forgotten = known.gram.shape[0] + 1 - joined.y.shape[1]
+            basis = Basis.of(known.basis.columns.with_newest(self._stacked(now, newest, factor)), held)
+            forgotten = known.gram.shape[0] + 1 - basis.joint.shape[1]
             gram = known.gram[forgotten:, forgotten:]
-        gram, right = self._products(found.residuals, sweep.residuals, gram)
+        gram, right = self._products(basis.images.residuals, sweep.residuals, gram)
         g = _mixture(gram, right)
         # what the first iteration shows is of a start whose copies need not fit each other: nothing follows from it
         promised = np.inf if self.known is None else max(size**2 + float(right @ g), 0.0) ** 0.5
-        start = replace(_ahead(sweep.state, found, g), directions=joined)
-        return replace(self, known=Known(now, found, gram, size, promised), suspect=False), start
+        start = replace(_ahead(sweep.state, basis.images, g), directions=basis.directions)
+        return replace(self, known=Known(now, basis, gram, size, promised), suspect=False), start
 
     def doubted(self) -> "Acceleration":
         """After a start that led astray: the next one is not to rely on anything that was heard before."""
@@ -147,19 +176,26 @@ class Acceleration:
         root = np.sqrt(self.weights[self.neighbourhood.entries])
         return split(root[:, None] * joint, self.weights, self.neighbourhood)
 
-    def _images(self, laws: Sequence[Array], directions: Directions, factor: float) -> Images:
-        return images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
+    def _stacked(self, laws: Sequence[Array], directions: Directions, factor: float) -> list[Array]:
+        """Directions and their images, in the order of :class:`Basis`."""
+        found = images(laws, directions, self.weights, self.neighbourhood, factor, self.relaxation)
+        after = found.directions
+        joint = self._joint(directions)
+        return [directions.copies, directions.y, joint, after.copies, after.y, found.residuals, found.z]
 
     def _size(self, state: ADMMState) -> float:
         """Of a state, in the norm of the residuals."""
         whole = self._joint(Directions(state.copies, state.y), state.factor)
         return self.neighbourhood.norm(whole)
 
-    def _with_newest(self, directions: Directions | None, sweep: Sweep) -> tuple[Directions | None, Directions | None]:
+    def _with_newest(
+        self, directions: Directions | None, V: Array | None, sweep: Sweep
+    ) -> tuple[Directions | None, Directions | None]:
         """The directions, and the last displacement orthogonal to them; None where there is nothing new in it.
 
-        All this is of y + W S z, which may be anything. So a direction that is little but rounding is still one, while
-        z and y have to fit each other: small displacements, each rounded by itself, would add up to ones that do not.
+        All this is of y + W S z (of the directions: V), which may be anything. So a direction that is little but
+        rounding is still one, while z and y have to fit each other: small displacements, each rounded by itself, would
+        add up to ones that do not.
         Where a sum was lost, directions are not orthonormal: they are given up, as no later one would be.
         """
         if directions is not None and directions.y.shape[1] >= len(self.neighbourhood.entries):
@@ -169,9 +205,8 @@ class Acceleration:
         size, whole = np.sqrt(self._total(lambda own: np.array([moved[own] @ moved[own], after[own] @ after[own]])))
         if not size > max(_ROUNDING * whole, _TINY):
             return directions, None
-        if directions is None:
+        if V is None:
             return None, self._split(moved[:, None] / size)
-        V = self._joint(directions)
         beside, _, left = self._beside(moved, V)
         if left < _NEW * size:
             return directions, None
@@ -227,15 +262,6 @@ def _joined(before: Directions | None, newest: Directions, capacity: int) -> Dir
     if before is None:
         return newest
     return Directions(_columns(before.copies, newest.copies, capacity), _columns(before.y, newest.y, capacity))
-
-
-def _joined_images(before: Images, newest: Images, capacity: int) -> Images:
-    """The same of the images."""
-    return Images(
-        _columns(before.z, newest.z, capacity),
-        _joined(before.directions, newest.directions, capacity),
-        _columns(before.residuals, newest.residuals, capacity),
-    )
 
 
 def _columns(before: Array, newest: Array, capacity: int) -> Array:

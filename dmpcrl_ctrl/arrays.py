@@ -48,6 +48,11 @@ def others(size: int, index: Index) -> Index:
     return np.flatnonzero(kept)
 
 
+def or_zero(array: Array) -> Array:
+    """The array, with zeros where it holds no number."""
+    return np.where(np.isnan(array), 0.0, array)
+
+
 def dense(matrix: Matrix) -> Array:
     """The matrix as an array."""
     return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()

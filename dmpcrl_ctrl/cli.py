@@ -1,4 +1,4 @@
-"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `reproduce`, `verify RUN.h5`, `list`.
+"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `reproduce`, `verify`, `watch`, `fmu`, `list`.
 
 Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
 run that had to stop with one line and 1, and so does a check that failed; an interrupted one (Ctrl-C, SIGTERM) with 130
@@ -152,6 +152,42 @@ def verify(
 
 
 @app.command()
+def watch(
+    target: Annotated[Path, typer.Argument(help="Log (RUN.h5) of a run that goes on, or its folder.")],
+    once: Annotated[bool, typer.Option("--once", help="Show how it stands, and end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for a log that does not exist yet.")] = False,
+    patience: Annotated[
+        float, typer.Option(min=0.0, help="Seconds without a new row after which the run is given up.")
+    ] = 60.0,
+) -> None:
+    """Follow a run from its log: time, limits, cost, solves, residuals, learning; until it is over."""
+    with _one_line_errors(BAD_INPUT, "the run itself goes on"):
+        from rich.live import Live
+
+        from dmpcrl_ctrl.validation.runner import LOG
+        from dmpcrl_ctrl.validation.watch import Look, follow
+        from dmpcrl_ctrl.validation.watch_screen import line, screen
+
+        # a folder that is still to come has no suffix, as a log has
+        path = target / LOG if target.is_dir() or (wait and not target.suffix) else target
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else 80)
+        seen: Look | None = None
+        if once or not console.is_terminal:
+            for seen in follow(path, patience=patience, wait=wait):
+                if once:
+                    break
+                typer.echo(line(seen))
+            console.print(screen(seen, str(path)) if seen else "")
+        else:
+            with Live(console=console, auto_refresh=False) as live:
+                for seen in follow(path, patience=patience, wait=wait):
+                    live.update(screen(seen, str(path)), refresh=True)
+    if seen is None or (seen.closed and not (seen.snapshot and seen.snapshot.complete)):
+        typer.echo(f"dmpcrl-ctrl: {path}: the run stopped before its end, its log is closed", err=True)
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def reproduce(
     figures: Annotated[list[str] | None, typer.Argument(help="fig1 ... fig8, all of these, or learners.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for figures, summary.json, report.html and data/.")] = Path(
@@ -179,6 +215,27 @@ def reproduce(
         typer.echo(f"{'yes' if good else 'no ':<3}  {text}")
     for path in found.files:
         typer.echo(str(path))
+
+
+@app.command()
+def fmu(
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (TOML).")],
+    part: Annotated[str, typer.Option(help="controller, plant or observer.")],
+    out: Annotated[Path, typer.Option(help="File to write, NAME.fmu.")],
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the file's.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, such as plant.scenario=2."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a part of an experiment as an FMU (FMI 2.0, co-simulation)."""
+    with _one_line_errors(BAD_INPUT):
+        from dmpcrl_ctrl.validation.experiment import Override, load_experiment
+        from dmpcrl_ctrl.validation.experiment_fmu import export_part
+
+        loaded = load_experiment(experiment, [Override.read(text) for text in sets or ()], seed)
+        typer.echo(str(export_part(loaded, part, out, overwrite)))
 
 
 @app.command("list")

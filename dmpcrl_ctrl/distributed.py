@@ -8,7 +8,7 @@ import numpy as np
 
 from dmpcrl_ctrl.admm import ADMMOptions, ADMMResult, complete, iterate, sweeps
 from dmpcrl_ctrl.agent_programs import AgentPrograms
-from dmpcrl_ctrl.arrays import Array
+from dmpcrl_ctrl.arrays import Array, or_zero
 from dmpcrl_ctrl.averaging import Averaging
 from dmpcrl_ctrl.averaging_weights import DENSE
 from dmpcrl_ctrl.channel import Kind, Neighbourhood, Transport
@@ -167,8 +167,7 @@ class DistributedEvaluator:
         told = self.components.tell(Kind.STATE, [d.state for d in data])
         nothing = [{j: np.zeros(self.problem.models[j].n) for j in model.neighbours} for model in self.problem.models]
         return [
-            none | {j: np.nan_to_num(state) for j, state in known.items()}
-            for none, known in zip(nothing, told, strict=True)
+            none | {j: or_zero(state) for j, state in known.items()} for none, known in zip(nothing, told, strict=True)
         ]
 
     def _evaluation(self, agents: AgentPrograms, result: ADMMResult, action: Sequence[Array] | None) -> Evaluation:

@@ -53,6 +53,10 @@ class ExperimentError(DmpcrlError, ValueError):
     """An experiment file cannot be understood."""
 
 
+class FMUError(DmpcrlError, ValueError):
+    """A functional mock-up unit cannot be written, read or moved on."""
+
+
 class CampaignError(DmpcrlError, ValueError):
     """A campaign cannot be run as it is asked for, or one of its runs has failed."""
 

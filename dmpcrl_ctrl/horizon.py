@@ -59,9 +59,10 @@ class Horizon:
         f_x, f_u = model.f[: model.n], model.f[model.n :]
         g = np.zeros(layout.size)
         # g = -2 gamma^k Q xbar + f; the terminal stage has P and no f
-        g[layout.x[:-1]] = -2.0 * w[1:N, None] * (x_ref[1:N] @ model.Q) + f_x
+        weighted_x, weighted_u = x_ref[1:N] @ model.Q, u_ref @ model.R
+        g[layout.x[:-1]] = -2.0 * w[1:N, None] * weighted_x + f_x
         g[layout.x[-1]] = -2.0 * w[N] * (model.P @ x_ref[N])
-        g[layout.u] = -2.0 * w[:N, None] * (u_ref @ model.R) + f_u
+        g[layout.u] = -2.0 * w[:N, None] * weighted_u + f_u
         g[layout.sigma] = w[:N, None] * model.slack_weight[layout.priced]
         s = data.state
         coupled = model.G @ s + sum((block @ states[j] for j, block in model.G_ij.items()), np.zeros(len(model.G)))
@@ -70,8 +71,8 @@ class Horizon:
             + f_x @ s
             + (s - x_ref[0]) @ model.Q @ (s - x_ref[0])
             + coupled @ model.Q_c @ coupled
-            + w[1:N] @ (x_ref[1:N] @ model.Q * x_ref[1:N]).sum(axis=1)
-            + w[:N] @ (u_ref @ model.R * u_ref).sum(axis=1)
+            + w[1:N] @ (weighted_x * x_ref[1:N]).sum(axis=1)
+            + w[:N] @ (weighted_u * u_ref).sum(axis=1)
             + w[N] * (x_ref[N] @ model.P @ x_ref[N])
         )
         return g, float(constant)

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dmpcrl_ctrl.arrays import Array, existing
+from dmpcrl_ctrl.arrays import Array, existing, or_zero
 from dmpcrl_ctrl.model import Coupling, LocalModel
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
@@ -40,7 +40,7 @@ class AgentPoint:
     @cached_property
     def neighbours(self) -> Mapping[int, Array]:
         """The plan's, with zeros for what the agent does not know: nothing known is multiplied with them but zeros."""
-        return {j: np.nan_to_num(x, nan=0.0) for j, x in self.plan.neighbours.items()}
+        return {j: or_zero(x) for j, x in self.plan.neighbours.items()}
 
     @cached_property
     def deviation(self) -> tuple[Array, Array]:

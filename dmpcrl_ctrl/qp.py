@@ -135,11 +135,12 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
     terms = _stationarity_terms(qp, solution)
     absolute, size = np.abs(x), _largest(x)
     gradient, gradient_scale = np.abs(terms.sum(axis=0)), _floored(np.abs(terms).max(axis=0), sizes.H * size)
-    bounds = np.stack([qp.lower, qp.upper])
+    bounds = np.array([qp.lower, qp.upper])
     exists = np.isfinite(bounds)
     # of lower and upper bounds: a limit counts in its own row, and elsewhere where it holds x in its place
     limits = np.where(exists, np.abs(bounds), 0.0)
-    holding = _largest(limits * (np.stack([low, high]) > 0.0))
+    multipliers = np.array([low, high])
+    holding = _largest(limits * (multipliers > 0.0))
     # at rest, the size of what might be: the nearest limit, if there is one near
     usual = float(limits[limits > 0.0].min(initial=_NEAR))
     rounding = _ROUNDING * max(size, holding, _largest(qp.b), usual)
@@ -149,13 +150,14 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
         most = _EXPLAINED * np.maximum(gradient_scale, sizes.H * usual)
         explained = np.minimum(_ROUNDING * products + sizes.H * rounding, most)
         stationarity = _largest(np.maximum(gradient - explained, 0.0) / gradient_scale)
-    row_scale = np.maximum(sizes.C @ absolute, _floor(sizes.C @ absolute, size, holding, usual))
+    in_rows = sizes.C @ absolute
+    row_scale = np.maximum(in_rows, _floor(in_rows, size, holding, usual))
     row_scale = np.maximum(row_scale, limits)
     equal_scale = _floored(np.maximum(sizes.A @ absolute, np.abs(qp.b)), size)
     # (2, c), of lower and upper bounds: how far away they are, negative beyond them, and infinite where there is none
     away = np.array([[1.0], [-1.0]]) * (qp.C @ x - bounds)
     # a multiplier mu of row r counts as large as the share of C_rj mu in entry j
-    pushed = np.stack([low, high]) * (sizes.C @ (1.0 / gradient_scale))
+    pushed = multipliers * (sizes.C @ (1.0 / gradient_scale))
     return KKTResiduals(
         stationarity=stationarity,
         feasibility=max(
@@ -170,7 +172,7 @@ def kkt_residuals(qp: QP, solution: QPSolution, sizes: Magnitudes | None = None)
 def _stationarity_terms(qp: QP, solution: QPSolution) -> Array:
     """(4, v): what has to balance."""
     pushed = solution.upper_dual - solution.lower_dual
-    return np.stack([qp.H @ solution.x, qp.g, qp.A.T @ solution.equality_dual, qp.C.T @ pushed])
+    return np.array([qp.H @ solution.x, qp.g, qp.A.T @ solution.equality_dual, qp.C.T @ pushed])
 
 
 def _floored(scale: Array, least: float = 0.0) -> Array:

@@ -126,7 +126,7 @@ class Reduced:
         self.possible = bool((self._low <= self._high).all() and np.isfinite(point).all())
         self._pinned = self._low == self._high
         self._intervals = self._all_intervals()
-        self._terms = np.abs(reduction.rows) @ np.abs(point)
+        self._terms = reduction.magnitudes[0] @ np.abs(point)
         self._last: _Base | None = None
 
     def at(self, linear: Array, states: States) -> Point | None:
@@ -140,7 +140,7 @@ class Reduced:
     def _found(self, linear: Array, states: States) -> Point | None:
         """The solution, from pattern to pattern."""
         values = self._values - self.reduction.G @ linear
-        terms = self._terms + np.abs(self.reduction.G) @ np.abs(linear)
+        terms = self._terms + self.reduction.magnitudes[1] @ np.abs(linear)
         base = self._last or self._based(states) or self._based(np.zeros_like(states))
         fewest, patience = len(values) + 1, _PATIENCE
         for _ in range(_MOVES):

@@ -148,6 +148,11 @@ class Reduction:
     curvature: Array
     _known: "dict[bytes, Pattern | None]" = field(default_factory=dict)
 
+    @cached_property
+    def magnitudes(self) -> tuple[Array, Array]:
+        """|rows|, |G|."""
+        return np.abs(self.rows), np.abs(self.G)
+
     def pattern(self, states: States) -> "Pattern | None":
         """What follows from where the rows are; None where those on a bound depend on each other."""
         key = states.tobytes()
@@ -170,8 +175,11 @@ class Reduction:
         factor, info = lapack.dpotrf(inner, lower=1)
         if info or not (factor.diagonal() ** 2 > _DEPENDENT * inner.diagonal()).all():
             return None
-        inverse, _ = lapack.dpotri(factor, lower=1)
-        return Pattern(self, states, active, told, inner, inverse + np.tril(inverse, -1).T, springs)
+        # its lower triangle, zeros above
+        below, _ = lapack.dpotri(factor, lower=1)
+        inverse = below + below.T
+        np.fill_diagonal(inverse, below.diagonal())
+        return Pattern(self, states, active, told, inner, inverse, springs)
 
 
 @dataclass(frozen=True, eq=False)

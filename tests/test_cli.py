@@ -133,6 +133,14 @@ def test_verify_checks_a_controller_by_the_laws(place: Path) -> None:
     assert done.stdout.splitlines()[0].strip() == "mine:mpc" and " passed" in done.stdout.splitlines()[-1]
 
 
+def test_fmu_writes_a_part_of_an_experiment(place: Path) -> None:
+    done = command("fmu", "two.toml", "--part", "plant", "--out", "plant.fmu", cwd=place)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "plant.fmu\n", "")
+    assert (place / "plant.fmu").stat().st_size > 1000
+    again = command("fmu", "two.toml", "--part", "plant", "--out", "plant.fmu", cwd=place)
+    assert_one_line(again, 2, "plant.fmu exists")
+
+
 def test_list_shows_what_is_at_hand(place: Path) -> None:
     done = command("list", cwd=place)
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("dmpcrl_ctrl", "plants", "controllers", "cosim", "validation")
-SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py") if path.stem != "__main__")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if path.stem != "__main__")
 WITH_EXAMPLES = [path for path in SOURCES if "\n    >>> " in path.read_text(encoding="utf-8")]
 
 

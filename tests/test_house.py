@@ -29,8 +29,13 @@ BEHIND = {
     ),
     "jinja2": ("validation/report.py",),
     "typer": ("dmpcrl_ctrl/cli.py", "dmpcrl_ctrl/__main__.py"),
-    "rich": ("dmpcrl_ctrl/cli.py",),
+    "rich": ("dmpcrl_ctrl/cli.py", "validation/watch_screen.py"),
     "hypothesis": ("validation/strategies.py",),
+    "mosaik_api_v3": ("cosim/adapters/mosaik.py", "cosim/adapters/mosaik_sampled.py"),
+    "gymnasium": ("cosim/adapters/gym.py",),
+    "pettingzoo": ("cosim/adapters/pettingzoo.py",),
+    "pythonfmu": ("cosim/adapters/fmu_export.py", "cosim/adapters/fmu_slave.py"),
+    "fmpy": ("cosim/adapters/fmu_file.py", "cosim/adapters/fmu_instance.py"),
     "matplotlib": ("cosim/plot.py", "validation/drawing.py"),
 }
 

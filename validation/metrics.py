@@ -163,8 +163,7 @@ def summarise(run: "Run", plant: "Plant | None" = None) -> Summary:
     rows = _rows(run)
     any_row = np.logical_or.reduce(list(rows.values()))
     cost = _at(np.asarray(run.cost, dtype=float), run.agent_names, rows, run)
-    violations = _at(run.violations, run.state_names, {name: np.append(own, True) for name, own in rows.items()}, run)
-    outside = np.where(violations > VIOLATION_TOLERANCE, violations, 0.0)
+    outside = beyond_limits(run)
     return Summary(
         t_end=float(run.time[-1]),
         samples=int(any_row.sum()),
@@ -193,6 +192,13 @@ def stage_costs(run: "Run") -> tuple[Array, Array]:
     any_row = np.logical_or.reduce(list(rows.values()))
     cost = _at(run.cost, run.agent_names, rows, run).sum(axis=1)
     return run.time[np.append(any_row, True)], cost[any_row]
+
+
+def beyond_limits(run: "Run") -> Array:
+    """(K + 1, n): by how much each state is outside its limits at the samples of its plant, and at the end."""
+    instants = {name: np.append(own, True) for name, own in _rows(run).items()}
+    violations = _at(run.violations, run.state_names, instants, run)
+    return np.where(violations > VIOLATION_TOLERANCE, violations, 0.0)
 
 
 def _rows(run: "Run") -> dict[str, NDArray[np.bool_]]:

@@ -1,13 +1,14 @@
 """A plant, or a controller, that somebody else's tool moves on sample by sample, bit for bit as `simulate` would.
 
-The tool's turn is a block of an ordinary loop whose output is what the tool said: time, wiring, noise, saturation and
-cost come from the scheduler, and there is no second account of them. States go in and come out; an old one can be
-followed again, in another direction.
+The tool takes the place of a block of an ordinary loop: time, wiring, noise, saturation and cost come from the
+scheduler, and there is no second account of them. States go in and come out; an old one can be followed again, in
+another direction.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,7 @@ from dmpcrl_ctrl.cosim.wiring import BlockPorts, wire
 from dmpcrl_ctrl.errors import SimulationError, WiringError
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.plants.signals import Named, unknown, vector
 
 # of samples: no tool stays so long
 _FOREVER = 2**48
@@ -43,7 +44,7 @@ class Sample:
     cost
         (M,): stage cost by agent of the sample before, of its state and of what was applied; zeros at the first.
     loop
-        What the future depends on.
+        What the future depends on, with what is published at this instant.
     """
 
     number: int
@@ -56,22 +57,19 @@ class Sample:
 
 
 class _Hand:
-    """The block that says what the tool has said."""
+    """The block whose place the tool takes: it is wired, and its turn is `DrivenPlant.follow`."""
 
     name = "outside"
 
     def __init__(self, sample_time: Seconds, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
         self.sample_time, self.inputs, self.outputs = exact_seconds(sample_time), inputs, outputs
 
-    def init(self, seed: int) -> Array:
-        """Nothing was said yet."""
-        return np.zeros(len(self.outputs))
+    def init(self, seed: int) -> None:
+        """Nothing is kept."""
 
-    def step(
-        self, state: Array, tick: int, measurement: Array, applied: Array, cost: Array
-    ) -> tuple[Array, Array, dict[str, Any]]:
-        """The output is the state."""
-        return state, state, {}
+    def step(self, state: None, tick: int, measurement: Array, applied: Array, cost: Array) -> Any:
+        """Never asked."""
+        raise NotImplementedError
 
 
 class DrivenPlant:
@@ -101,7 +99,7 @@ class DrivenPlant:
     >>> first = outside.start()
     >>> second = outside.follow(first, [0.1, 0.0, 0.0])
     >>> second.time, second.measurement.round(4).tolist(), outside.follow(first, [0.1, 0.0, 0.0]).number
-    (1.0, [0.0419, 0.1605], 1)
+    (1.0, [0.0606, 0.17], 1)
     """
 
     def __init__(
@@ -112,13 +110,40 @@ class DrivenPlant:
         every = (*plant.output_names, *plant.measured_names, *plant.setpoint_names)
         self.signals = tuple(dict.fromkeys(every)) if signals is None else tuple(signals)
         hand = _Hand(self.sample_time, self.signals, self.inputs)
-        who = Participants.of(plant, hand, self.sample_time * _FOREVER)
-        self._period = who.blocks[0].schedule.period
-        self._scheduler = Scheduler(who, wire(who), seed)
+        self._who = Participants.of(plant, hand, self.sample_time * _FOREVER)
+        self._wiring = wire(self._who)
+        self._period = self._who.blocks[0].schedule.period
+        self._scheduler = Scheduler(self._who, self._wiring, seed)
 
-    def start(self) -> Sample:
-        """The first sample, at time zero."""
-        return self._looked_at(self._scheduler.start(), 0, np.zeros(len(self.plant.agents)))
+    def with_seed(self, seed: int) -> Self:
+        """The same plant under other noise."""
+        other = copy(self)
+        other._scheduler = Scheduler(self._who, self._wiring, seed)
+        return other
+
+    def start(self, initial_state: Named | None = None, *, initial_input: Mapping[str, float] | None = None) -> Sample:
+        """The first sample, at time zero.
+
+        Parameters
+        ----------
+        initial_state
+            (n,), or state -> value; what is left out starts where the plant does.
+        initial_input
+            As in `simulate`.
+
+        Raises
+        ------
+        PlantError
+            Names an entry that is no number, or no state.
+        """
+        loop = self._scheduler.start(initial_input)
+        if initial_state is not None:
+            names, given = self.plant.state_names, initial_state
+            if isinstance(given, Mapping):
+                given = {**dict(zip(names, self.plant.initial_state.tolist(), strict=True)), **given}
+            x = vector(given, names, f"{self.plant.name}: initial_state")
+            loop = replace(loop, plants=(replace(loop.plants[0], x=x),))
+        return self._looked_at(loop, 0, np.zeros(len(self.plant.agents)))
 
     def follow(self, sample: Sample, u: ArrayLike) -> Sample:
         """The next sample, where `u` (m,) is held until then, after saturation.
@@ -128,28 +153,28 @@ class DrivenPlant:
         SimulationError
             Names an input that is not finite, or the time, the plant and the reason for which it cannot go on.
         """
-        loop, cost = self._held(sample, u)
-        until = sample.loop.tick + self._period
-        while loop.tick < until:
+        said = self.checked(sample, u)
+        board = sample.loop.board.copy()
+        board[self._wiring.blocks[0].outputs] = said
+        loop = self._scheduler.hold(sample.loop, board)
+        cost = self._scheduler.cost(loop)
+        until = loop.tick + self._period
+        while True:
             loop = self._scheduler.advance(loop, self._scheduler.next_instant(loop))
-            if loop.tick < until:
-                loop, _ = self._scheduler.instant(loop)
-        return self._looked_at(loop, sample.number + 1, cost)
+            if loop.tick == until:
+                return self._looked_at(loop, sample.number + 1, cost)
+            loop, _ = self._scheduler.instant(loop)
 
-    def _held(self, sample: Sample, u: ArrayLike) -> tuple[LoopState, Array]:
-        """The loop after the instant of a sample at which `u` was said, and the stage cost of it."""
-        after, row = self._scheduler.instant(
-            _told(sample.loop, _finite(f"t = {sample.time:.9g} s: the input", self.inputs, u))
-        )
-        assert row is not None  # the hand is due
-        return after, row.cost
+    def checked(self, sample: Sample, u: ArrayLike) -> Array:
+        """(m,): `u` as an array of finite numbers; SimulationError names the time and the input where it is none."""
+        return _finite(sample.time, "the input", self.inputs, u)
 
     def _looked_at(self, loop: LoopState, number: int, cost: Array) -> Sample:
-        """A sample: what the hand would measure; the instant itself is for `follow`."""
-        _, row = self._scheduler.instant(_told(loop, np.zeros(len(self.inputs))))
-        assert row is not None  # the hand is due
-        measured = row.steps[0].measurement
-        return Sample(number, row.time, row.state, measured, loop.plants[0].u, cost, loop)
+        """A sample, as far as it goes before the hand is asked."""
+        seen = self._scheduler.publish(loop)
+        plant = seen.plants[0]
+        measured = seen.board[self._wiring.blocks[0].inputs]
+        return Sample(number, self._scheduler.clock.seconds(seen.tick), plant.x, measured, plant.u, cost, seen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,11 +229,11 @@ class DrivenBlock:
             value = getattr(options, what)
             if value:
                 raise WiringError(f"{options.name}: its {what} is {value}; a block that is asked from outside has none")
-        who = Participants.of(_NoPlant(), block, block.sample_time)
+        who = Participants.of(_NoPlant(), block, getattr(block, "sample_time", 1))
         timed, inputs, outputs = who.blocks[0], len(block.inputs), len(block.outputs)
         self.name, self.inputs, self.outputs = timed.name, timed.inputs, timed.outputs
         self.sample_time = exact_seconds(block.sample_time)
-        self._period, self._agents = timed.schedule.period, agents
+        self._seconds, self._period, self._agents = float(self.sample_time), timed.schedule.period, agents
         self._cells = slice(0, inputs), slice(inputs, inputs + outputs), slice(inputs + outputs, inputs + 2 * outputs)
         ports = BlockPorts(np.arange(inputs), self._cells[2], np.arange(inputs, inputs + outputs), ())
         self._runner = BlockRunner(timed, ports, who.clock, seed)
@@ -247,37 +272,32 @@ class DrivenBlock:
         SimulationError
             Names an entry that is not finite, or the time, the block and the reason for which it had to stop.
         """
-        time = before.block.count * float(self.sample_time)
-        board = np.zeros(self._cells[2].stop)
-        taken = np.clip(before.output, self._lower, self._upper) if applied is None else applied
-        for what, cells, names, given in (
-            ("measurement", self._cells[0], self.inputs, measurement),
-            ("applied", self._cells[1], self.outputs, taken),
-        ):
-            board[cells] = _finite(f"t = {time:.9g} s: {self.name}: {what}", names, given)
         state = before.block
+        time = state.count * self._seconds
+        board = np.zeros(self._cells[2].stop)
+        board[self._cells[0]] = _finite(time, f"{self.name}: measurement", self.inputs, measurement)
+        if applied is None:
+            board[self._cells[1]] = np.clip(before.output, self._lower, self._upper)
+        else:
+            board[self._cells[1]] = _finite(time, f"{self.name}: applied", self.outputs, applied)
         if cost is not None:
-            state = replace(state, cost=np.array(cost, dtype=np.float64))
+            state = BlockState(state.inner, state.count, np.array(cost, dtype=np.float64))
         after, step = self._runner.step(board, state.count * self._period, state, _nothing_ahead)
         return Answer(step.output, step.record, after)
 
 
-def _finite(what: str, names: tuple[str, ...], given: ArrayLike) -> Array:
+def _finite(time: float, what: str, names: tuple[str, ...], given: ArrayLike) -> Array:
     try:
         values = np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise SimulationError(f"{what} is no array of numbers: {error}") from error
+        raise SimulationError(f"t = {time:.9g} s: {what} is no array of numbers: {error}") from error
     if values.shape != (len(names),):
-        raise SimulationError(f"{what} has shape {values.shape}, expected ({len(names)},): {', '.join(names)}")
+        expected = f"({len(names)},): {', '.join(names)}"
+        raise SimulationError(f"t = {time:.9g} s: {what} has shape {values.shape}, expected {expected}")
     if not np.isfinite(values).all():
         k = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise SimulationError(f"{what}: {names[k]!r} is {values[k]}, expected a finite number")
+        raise SimulationError(f"t = {time:.9g} s: {what}: {names[k]!r} is {values[k]}, expected a finite number")
     return values
-
-
-def _told(loop: LoopState, u: Array) -> LoopState:
-    """The loop whose hand will say `u`."""
-    return replace(loop, blocks=(replace(loop.blocks[0], inner=u),))
 
 
 def _nothing_ahead(plant: int, tick: int) -> Array:

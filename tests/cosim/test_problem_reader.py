@@ -22,6 +22,7 @@ from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plants import power_network
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
+from tests.examples import examples
 
 
 class Holder:
@@ -44,7 +45,7 @@ def written(problem: MPCProblem) -> LogReader:
     return LogReader(LogWriter(None, Layout(tuple(axes), tuple(variables), attributes)).file)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(mpc_problems(max_agents=4))
 def test_a_problem_is_read_back_bit_for_bit(case: tuple[MPCProblem, tuple[AgentData, ...]]) -> None:
     problem, _ = case

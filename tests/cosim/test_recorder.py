@@ -25,6 +25,7 @@ from dmpcrl_ctrl.cosim.participants import Participants, TimedBlock
 from dmpcrl_ctrl.cosim.recorder import Recorder
 from dmpcrl_ctrl.cosim.scheduler import Row
 from dmpcrl_ctrl.cosim.schema import layout_of
+from tests.examples import examples
 
 Make = Callable[..., Any]
 
@@ -93,7 +94,7 @@ def repeated(table: NDArray[Any], due: NDArray[np.bool_], before: Any) -> NDArra
 SIZES = {"state": 2, "output": 2, "input": 1, "disturbance": 0, "slope": 0, "setpoint": 3, "cost": 1}
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(names, blocks(), st.sampled_from([0, 1, 2, 3, 50, 255, 256, 257, 600]), st.integers(0, 2**32 - 1))
 def test_what_is_written_is_read_back_bit_for_bit(
     make_plant: Make, name: str, blocks: list[TimedBlock], samples: int, seed: int

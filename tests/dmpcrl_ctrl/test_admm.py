@@ -18,6 +18,7 @@ from dmpcrl_ctrl.qp import QPSolution
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
+from tests.examples import examples
 from tests.scalar_agents import ALL_SHARE_ONE, NONE, OneByOne, Scalar, Solved, circle
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
@@ -152,7 +153,7 @@ def test_acceleration_asks_for_responses_and_sums_up_products() -> None:
 
 
 @given(mpc_problems(min_agents=2, max_agents=5, features=MODEST, max_horizon=3))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_acceleration_ends_where_the_plain_iteration_does_and_never_loses_it(case: Case) -> None:
     problem, data = case
     plain, accelerated = (

@@ -96,9 +96,9 @@ def test_the_mixture_leaves_the_least_residual() -> None:
     laws = [agent.law(1.0) for agent in AGENTS]
     ahead, start = acceleration(8).after(sweep, laws, norm(sweep))
     assert ahead.known is not None
-    R, r = ahead.known.images.residuals, sweep.residuals
+    R, r = ahead.known.basis.images.residuals, sweep.residuals
     g = np.linalg.lstsq(R, -r)[0]
-    assert start.z == pytest.approx(sweep.state.z + ahead.known.images.z @ g, rel=1e-9)
+    assert start.z == pytest.approx(sweep.state.z + ahead.known.basis.images.z @ g, rel=1e-9)
 
 
 @pytest.mark.parametrize(("relaxation", "factor"), [(1.0, 1.0), (1.7, 1.0), (1.0, 4.0)])
@@ -113,7 +113,7 @@ def test_what_is_promised_is_what_comes(relaxation: float, factor: float) -> Non
         ahead = Acceleration(5, relaxation, weights, neighbourhood) if ahead is None else ahead
         ahead, start = ahead.after(sweep, agents.laws(factor), norm(sweep))
         assert ahead.known is not None
-        R, before = ahead.known.images.residuals, norm(sweep)
+        R, before = ahead.known.basis.images.residuals, norm(sweep)
         assert ahead.known.gram == pytest.approx(R.T @ R, rel=1e-9, abs=1e-12)
         sweep = step(agents, weights, neighbourhood, start, relaxation)
         if ahead.known.holds([law for law in agents.laws(factor) if law is not None]):
@@ -175,11 +175,11 @@ def test_images_are_made_anew_where_a_law_has_changed_or_is_doubted() -> None:
     again = step(OneByOne(AGENTS), np.ones(1), circle(ALL_SHARE_ONE), start)
     kept, _ = ahead.after(again, laws, norm(again))
     assert kept.known is not None and ahead.known is not None
-    assert kept.known.images.z[:, 0] == ahead.known.images.z[:, 0]
+    assert kept.known.basis.images.z[:, 0] == ahead.known.basis.images.z[:, 0]
     stiff = [np.array([[0.25]]), *laws[1:]]
     anew, _ = ahead.after(again, stiff, norm(again))
     assert anew.known is not None
-    assert anew.known.images.z[0, 0] != ahead.known.images.z[0, 0]
+    assert anew.known.basis.images.z[0, 0] != ahead.known.basis.images.z[0, 0]
     assert ahead.doubted().known is None
 
 

@@ -20,6 +20,7 @@ from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from dmpcrl_ctrl.value import Evaluation, agent_data
+from tests.examples import examples
 from tests.lagrangian import constraints, objective
 from tests.points import random_point, with_neighbours
 from tests.references import central_reference
@@ -52,7 +53,7 @@ def disturbed(evaluation: Evaluation, problem: MPCProblem, seed: int, by: float)
 
 
 @given(mpc_problems(), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-6, 1e-2, 1.0]), st.booleans())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_the_optimal_value_lies_in_the_bracket(case: Case, seed: int, by: float, of_q: bool) -> None:
     problem, data = case
     evaluator = CentralEvaluator(problem)
@@ -67,7 +68,7 @@ def test_the_optimal_value_lies_in_the_bracket(case: Case, seed: int, by: float,
 
 
 @given(mpc_problems(max_agents=3), st.integers(0, 2**32 - 1))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_the_value_of_another_solver_lies_in_the_bracket(case: Case, seed: int) -> None:
     problem, data = case
     lower, upper = bounds(problem, data, *random_point(problem, data, seed), False)
@@ -77,7 +78,7 @@ def test_the_value_of_another_solver_lies_in_the_bracket(case: Case, seed: int) 
 
 
 @given(mpc_problems(features=SOFT))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_it_closes_at_the_solution(case: Case) -> None:
     """To the margin for rounding: 1e-12 of the terms."""
     problem, data = case

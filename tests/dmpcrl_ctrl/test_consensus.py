@@ -17,6 +17,7 @@ from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from dmpcrl_ctrl.value import Evaluation
+from tests.examples import examples
 from tests.scalar_agents import ALL_SHARE_ONE, OneByOne, Scalar, circle
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
@@ -102,7 +103,7 @@ def state(evaluation: Evaluation) -> ADMMState:
 
 
 @given(mpc_problems(min_agents=2, max_agents=5, features=MODEST))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_the_distance_to_a_fixed_point_never_grows(case: Case) -> None:
     """|y - y*|^2 in W^-1 plus |S (z - z*)|^2 in W, with a fixed W."""
     evaluator, iterates, fixed = plain_and_fixed(case)
@@ -117,7 +118,7 @@ def test_the_distance_to_a_fixed_point_never_grows(case: Case) -> None:
 
 
 @given(mpc_problems(min_agents=2, max_agents=5, features=MODEST))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_the_value_is_as_close_as_the_agents_are_to_agreement(case: Case) -> None:
     """The inequalities A.2 and A.3 of Boyd et al. (2011), so that the value converges where the residuals do.
 
@@ -137,7 +138,7 @@ def test_the_value_is_as_close_as_the_agents_are_to_agreement(case: Case) -> Non
 
 
 @given(mpc_problems(min_agents=2, max_agents=5), st.sampled_from([0, 4, 16]))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_the_multipliers_of_a_number_cancel(case: Case, memory: int) -> None:
     """S'y = 0 after every iteration, accelerated or not."""
     problem, data = case

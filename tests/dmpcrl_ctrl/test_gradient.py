@@ -21,6 +21,7 @@ from dmpcrl_ctrl.network import coupling_components
 from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
+from tests.examples import examples
 from tests.lagrangian import lagrangian, lagrangian_of, slope
 from tests.points import held_columns, random_point, with_neighbours
 
@@ -40,7 +41,7 @@ def gradient_at(
 
 
 @given(mpc_problems(max_agents=4), st.integers(0, 2**32 - 1))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_it_is_the_derivative_of_the_lagrangian_by_every_field_of_every_model(case: Case, seed: int) -> None:
     problem, data = case
     plans, duals = random_point(problem, data, seed)
@@ -73,7 +74,7 @@ def test_it_is_the_derivative_of_the_lagrangian_by_every_field_of_every_model(ca
 
 
 @given(mpc_problems(max_agents=4), st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_it_is_the_derivative_by_states_actions_and_all_other_data(case: Case, seed: int, given_action: bool) -> None:
     problem, data = case
     plans, duals = random_point(problem, data, seed, given_action)

@@ -17,6 +17,7 @@ from dmpcrl_ctrl.plan import Duals, Plan
 from dmpcrl_ctrl.problem import AgentData, MPCProblem
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from dmpcrl_ctrl.value import Evaluation, agent_data
+from tests.examples import examples
 from tests.points import with_neighbours
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
@@ -34,7 +35,7 @@ def certificate(
 
 
 @given(mpc_problems())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_a_solution_passes(case: Case) -> None:
     problem, data = case
     evaluation = CentralEvaluator(problem).evaluate(data)
@@ -45,7 +46,7 @@ def test_a_solution_passes(case: Case) -> None:
 
 
 @given(mpc_problems(max_agents=4))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_v_at_the_policy_passes_as_q(case: Case) -> None:
     """V's multipliers satisfy the optimality conditions of Q(s, pi(s)), at kinks too."""
     problem, data = case

@@ -16,6 +16,7 @@ from dmpcrl_ctrl.qp import QP, QPSolution, kkt_residuals
 from dmpcrl_ctrl.solver import CheckedSolver
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.strategies import SolvedQP, solved_qps
+from tests.examples import examples
 
 INF = np.inf
 BACKENDS = ["proxqp", "piqp", "daqp"]
@@ -151,7 +152,7 @@ def test_units_of_cost_and_variables_change_nothing(backend: str, cost: float, u
 
 
 @given(solved_qps(), st.sampled_from(BACKENDS))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_random_programs_end_at_a_point_that_satisfies_the_conditions(case: SolvedQP, backend: str) -> None:
     """The point is found where it is the only one; the value is that of the known solution in any case."""
     solution = CheckedSolver(backend).solve(case.qp)

@@ -24,6 +24,7 @@ from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.random_problems import FEATURES
 from dmpcrl_ctrl.validation.strategies import mpc_problems
 from dmpcrl_ctrl.value import Evaluation, agent_data
+from tests.examples import examples
 from tests.lagrangian import constraints, lagrangian, objective
 from tests.references import Reference, central_reference
 
@@ -101,7 +102,7 @@ def optimal(
 
 
 @given(mpc_problems())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_the_central_evaluation_is_that_of_an_independent_solver(case: Case) -> None:
     problem, data = case
     mine = CentralEvaluator(problem).evaluate(data)
@@ -111,7 +112,7 @@ def test_the_central_evaluation_is_that_of_an_independent_solver(case: Case) -> 
 
 
 @given(mpc_problems(max_agents=4), st.sampled_from([0.0, 1e-3, 0.3, 3.0]), st.integers(0, 2**32 - 1))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_q_at_an_action_is_that_of_an_independent_solver(case: Case, distance: float, seed: int) -> None:
     """Bounds on the action itself do not count; where the action leaves no feasible plan, both say so."""
     problem, data = case
@@ -138,7 +139,7 @@ def same(mine: Evaluation, theirs: Evaluation) -> None:
 
 
 @given(mpc_problems(min_agents=2, features=MODEST, max_horizon=3))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_agents_agree_on_the_central_solution(case: Case) -> None:
     """And by Proposition 2 their own multipliers are those of the whole network."""
     problem, data = case
@@ -150,7 +151,7 @@ def test_agents_agree_on_the_central_solution(case: Case) -> None:
 
 
 @given(mpc_problems(min_agents=2, max_agents=4, features=SOFT, max_horizon=3), st.integers(0, 2**32 - 1))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_agents_agree_on_q_at_an_action(case: Case, seed: int) -> None:
     problem, data = case
     rng = np.random.default_rng(seed)
@@ -162,7 +163,7 @@ def test_agents_agree_on_q_at_an_action(case: Case, seed: int) -> None:
 
 
 @given(mpc_problems(min_agents=2, max_agents=5))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_agents_claim_nothing_that_is_wrong_of_any_problem(case: Case) -> None:
     """Too few iterations for some of these, which all have a solution: so no verdict but "not converged" is right."""
     problem, data = case
@@ -175,7 +176,7 @@ def test_agents_claim_nothing_that_is_wrong_of_any_problem(case: Case) -> None:
 
 
 @given(mpc_problems(max_agents=3))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_dense_and_sparse_matrices_give_the_same(case: Case) -> None:
     problem, data = case
     dense, scattered = (CentralEvaluator(problem, dense=size).evaluate(data) for size in (10**6, 0))

@@ -32,6 +32,7 @@ from dmpcrl_ctrl.validation.strategies import (
     smallest,
     solved_qps,
 )
+from tests.examples import examples
 from tests.references import central_reference
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
@@ -54,7 +55,7 @@ def test_couplings_are_directed_and_connected(case: tuple[int, Arcs]) -> None:
 
 
 @given(mpc_problems())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_every_problem_has_a_finite_optimum_says_another_solver(case: Case) -> None:
     reference = central_reference(*case)
     assert np.isfinite(reference.value)
@@ -108,7 +109,7 @@ def test_every_feature_occurs(feature: str) -> None:
 
 
 @given(solved_qps())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_the_known_solution_satisfies_the_optimality_conditions(case: SolvedQP) -> None:
     qp, solution = case.qp, case.solution
     H, A, C = dense(qp.H), dense(qp.A), dense(qp.C)
@@ -122,7 +123,7 @@ def test_the_known_solution_satisfies_the_optimality_conditions(case: SolvedQP) 
 
 
 @given(solved_qps())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_another_solver_finds_the_same_optimum(case: SolvedQP) -> None:
     qp, x = case.qp, case.solution.x
     C, above, below = dense(qp.C), np.isfinite(qp.upper), np.isfinite(qp.lower)
@@ -161,13 +162,13 @@ def test_sparse_and_dense_programs_occur(kind: bool) -> None:
 
 
 @given(infeasible_problems(max_agents=3, max_horizon=3))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_infeasible_problems_have_no_plan_says_another_solver(case: Case) -> None:
     assert central_reference(*case).value == np.inf
 
 
 @given(degenerate_problems(max_agents=3, max_horizon=3))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_degenerate_problems_have_a_solution(case: Case) -> None:
     found = CentralEvaluator(case[0]).evaluate(case[1])
     assert found.status is Status.OPTIMAL
@@ -183,7 +184,7 @@ def test_degenerate_problems_have_an_input_on_its_bound_without_a_push() -> None
 
 
 @given(badly_scaled_problems(max_agents=3, orders=3.0, features=()))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_badly_scaled_problems_have_a_solution_that_holds_in_their_own_units(case: Case) -> None:
     assert CentralEvaluator(case[0]).evaluate(case[1]).status is Status.OPTIMAL
 

@@ -8,7 +8,7 @@ import pytest
 from dmpcrl_ctrl.controllers import LQR, CentralizedMPC
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.cosim.adapters.driven import Answer, DrivenBlock, DrivenPlant, Sample
-from dmpcrl_ctrl.errors import ClockError, SimulationError, WiringError
+from dmpcrl_ctrl.errors import ClockError, PlantError, SimulationError, WiringError
 from dmpcrl_ctrl.plants import Plant, chain, power_network, quadruple_tank
 
 
@@ -48,6 +48,28 @@ def test_an_old_sample_can_be_followed_again() -> None:
     again = outside.follow(first, [0.1, 0.2, 0.3])
     assert np.array_equal(once.state, again.state) and once.number == again.number == 1
     assert not np.array_equal(once.state, outside.follow(first, [0.0, 0.2, 0.3]).state)
+
+
+def test_what_was_in_effect_before_the_start() -> None:
+    first = DrivenPlant(chain(), 1.0).start(initial_input={"u_2": 7.0})
+    assert first.applied.tolist() == [0.0, 1.0, 0.0]  # saturated
+    with pytest.raises(WiringError, match="initial_input: control input 'u2' does not exist"):
+        DrivenPlant(chain(), 1.0).start(initial_input={"u2": 0.0})
+
+
+def test_other_noise_and_another_beginning() -> None:
+    first, zero = DrivenPlant(chain(), 1.0, seed=5), np.zeros(3)
+    other = DrivenPlant(chain(), 1.0).with_seed(5)
+    elsewhere = {"x1_2": 0.5}
+    moved = [each.follow(each.start(elsewhere), zero).state for each in (first, other, first.with_seed(6))]
+    assert np.array_equal(moved[0], moved[1]) and not np.array_equal(moved[0], moved[2])
+    assert not np.array_equal(moved[0], first.follow(first.start(), zero).state)
+    begun = first.start(elsewhere).state
+    expected = np.array(chain().initial_state)
+    expected[2] = 0.5
+    assert np.array_equal(begun, expected)
+    with pytest.raises(PlantError, match="chain: initial_state: 'x1_2' is inf|chain: initial_state.*inf"):
+        first.start({"x1_2": np.inf})
 
 
 def test_between_samples_nothing_is_missed() -> None:
