@@ -14,14 +14,17 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
+from dmpcrl_ctrl.controllers import LQR
 from dmpcrl_ctrl.cosim import open_log
-from dmpcrl_ctrl.validation.campaign import Campaign
+from dmpcrl_ctrl.plants import chain
+from dmpcrl_ctrl.validation.campaign import Campaign, jobs_of, run_job
 from dmpcrl_ctrl.validation.campaign_heading import CampaignHeading, Judgement
 from dmpcrl_ctrl.validation.campaign_report import render_campaign
 from dmpcrl_ctrl.validation.experiment import parse_experiment
 from dmpcrl_ctrl.validation.runner import execute, prepare
 
 pytestmark = pytest.mark.browser
+SIX_DIGITS = 5.1e-6
 
 HEADING = CampaignHeading(
     'Four <controllers> </script> & "more"',
@@ -80,7 +83,7 @@ def assert_in_log(page: webdriver.Chrome, campaign: Campaign, name: str) -> tupl
     with open_log(str(result.log)) as run:
         row = int(np.argmin(np.abs(run.time - time)))
         assert run.time[row] == pytest.approx(time, rel=1e-6)
-        assert value == pytest.approx(float(run[signal][row]), rel=2e-6)
+        assert value == pytest.approx(float(run[signal][row]), rel=SIX_DIGITS)
     return signal, time
 
 
@@ -141,7 +144,7 @@ def test_two_runs_on_the_same_noise_are_read_side_by_side(page: webdriver.Chrome
     other = float(element(page, "readout").text.replace("−", "-").split("the other: ")[1])
     index = Select(element(page, "choose-run")).first_selected_option.text.split(":")[0]
     with open_log(str(power.of("nominal_mpc")[int(index)].log)) as run:
-        assert other == pytest.approx(float(run[signal][round(time)]), rel=2e-6)
+        assert other == pytest.approx(float(run[signal][round(time)]), rel=SIX_DIGITS)
 
 
 def test_the_keyboard_alone_gets_to_a_value(page: webdriver.Chrome, power: Campaign) -> None:
@@ -195,6 +198,23 @@ def test_it_is_read_without_scripts(driver: webdriver.Chrome, address: str) -> N
         assert not element(driver, "viewer").is_displayed()
     finally:
         driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_long_run_alone_is_read_at_samples_of_its_log(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    """Thinned: what is read are samples that are drawn, with their own times."""
+    (job,) = jobs_of(chain, {"lqr": LQR.for_plant}, t_end=1500.0, seeds=1)
+    campaign = Campaign((run_job(job, tmp_path),), 1, tmp_path)
+    (tmp_path / "long.html").write_text(render_campaign(campaign, CampaignHeading("Long")), encoding="utf-8")
+    driver.get_log("browser")
+    driver.get((tmp_path / "long.html").as_uri())
+    chart = driver.find_element(By.CSS_SELECTOR, ".chart svg")
+    times = []
+    for share in (-0.35, -0.1, 0.2, 0.4):
+        ActionChains(driver).move_to_element_with_offset(chart, int(share * chart.size["width"]), 5).perform()
+        times.append(assert_in_log(driver, campaign, job.name)[1])
+    assert times == sorted(set(times))
+    assert not element(driver, "choose-other").is_enabled()
+    assert errors(driver) == []
 
 
 @pytest.mark.parametrize("width", [400, 1200])
