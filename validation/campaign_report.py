@@ -23,7 +23,7 @@ from dmpcrl_ctrl.validation.campaign_logs import Group, groups_of, read_logs
 from dmpcrl_ctrl.validation.campaign_table import Difference, Line, table
 from dmpcrl_ctrl.validation.campaign_traces import Embedded, in_order_of_interest
 from dmpcrl_ctrl.validation.report import page
-from dmpcrl_ctrl.validation.wording import Finding, number
+from dmpcrl_ctrl.validation.wording import Finding
 
 _HERE = Path(__file__).parent
 _NONE = "–"
@@ -145,7 +145,10 @@ def confidence(line: Line) -> tuple[float, float]:
 
 
 def _compared(label: str, apart: Difference) -> str:
-    pairs = f"{apart.pairs} pair" + ("s" if apart.pairs != 1 else "")
+    if apart.pairs == 1:
+        differs = f"{label} differs by {_signed(apart.mean)} from {apart.reference}"
+        return f"{differs} on the same noise; one pair proves nothing."
+    pairs = _counted(apart.pairs, "pair")
     if not math.isfinite(apart.low) or apart.low <= 0.0 <= apart.high:
         mean = _signed(apart.mean)
         return f"{label} shows no difference to {apart.reference} on the same noise (mean {mean} a run, {pairs})."
@@ -169,7 +172,7 @@ def _cells(line: Line) -> dict[str, Any]:
         "most": f"at most {line.violations_max}" if line.runs else "",
         "clean": f"{line.clean} of {line.runs}",
         "difference": None if apart is None else _signed(apart.mean),
-        "difference_interval": "" if apart is None else f"[{_signed(apart.low)}, {_signed(apart.high)}]",
+        "difference_interval": "" if apart is None else _interval(apart.low, apart.high, "+"),
         "better": "" if apart is None else f"lower in {apart.better} of {apart.pairs}",
     }
 
@@ -177,12 +180,12 @@ def _cells(line: Line) -> dict[str, Any]:
 def _judged(own: Judgement) -> dict[str, Any]:
     unit = f" {own.unit}" if own.unit else ""
     where = Group(own.scenario, own.controller).label
-    measured = f"{number(own.measured)}{unit}" if math.isfinite(own.measured) else "no number"
+    measured = f"{_number(own.measured, 6)}{unit}" if math.isfinite(own.measured) else "no number"
     return {
         "criterion": own.criterion,
         "where": where,
         "measured": measured,
-        "bound": f"{number(own.bound)}{unit}",
+        "bound": f"{_number(own.bound, 6)}{unit}",
         "passed": own.passed,
     }
 
@@ -196,7 +199,8 @@ def _facts(campaign: Campaign, heading: CampaignHeading, groups: Mapping[Group, 
         parts.append(f"{_counted(len(scenarios), 'scenario')} ({', '.join(scenarios)})")
     parts.append(f"{_counted(len(controllers), 'controller')} ({', '.join(controllers)})")
     parts.append(f"{_counted(seeds, 'seed')} drawn from {heading.seed}")
-    return " · ".join(parts) + ". All controllers of a seed met the same noise."
+    common = ". All controllers of a seed met the same noise." if len(controllers) > 1 else "."
+    return " · ".join(parts) + common
 
 
 def _notes(campaign: Campaign, traces: Embedded) -> list[str]:
@@ -298,5 +302,7 @@ def _signed(value: float) -> str:
     return _number(value, 4, "+")
 
 
-def _interval(low: float, high: float) -> str:
-    return f"[{_number(low, 4)}, {_number(high, 4)}]" if math.isfinite(low) and math.isfinite(high) else _NONE
+def _interval(low: float, high: float, sign: str = "") -> str:
+    return (
+        f"[{_number(low, 4, sign)}, {_number(high, 4, sign)}]" if math.isfinite(low) and math.isfinite(high) else _NONE
+    )

@@ -17,7 +17,7 @@ from dmpcrl_ctrl.errors import CampaignError
 from dmpcrl_ctrl.plants import chain
 from dmpcrl_ctrl.validation.campaign import Campaign, RunResult
 from dmpcrl_ctrl.validation.campaign_heading import CampaignHeading, Judgement
-from dmpcrl_ctrl.validation.campaign_report import as_script_data, confidence, render_campaign, verdict
+from dmpcrl_ctrl.validation.campaign_report import as_script_data, confidence, findings, render_campaign, verdict
 from dmpcrl_ctrl.validation.campaign_table import table
 from tests.validation.html_page import Page
 
@@ -172,6 +172,18 @@ def test_logs_that_cannot_be_read_are_named_without_their_folder(campaign: Campa
 def test_a_reference_that_does_not_exist_is_an_error(campaign: Campaign) -> None:
     with pytest.raises(CampaignError, match="no controller 'other'"):
         render_campaign(campaign, replace(HEADING, reference="other"))
+
+
+def test_what_is_compared_in_pairs_is_put_with_care() -> None:
+    def said(*apart: float) -> str:
+        runs = [made_up(name, k, 5.0 + own * (name == "b")) for k, own in enumerate(apart) for name in ("a", "b")]
+        return findings(bare(*runs), table(bare(*runs), "a"))[1].text
+
+    assert said(-2.0) == "b differs by −2 from a on the same noise; one pair proves nothing."
+    assert said(-2.0, 3.0).startswith("b shows no difference to a on the same noise (mean +0.5 a run, 2 pairs)")
+    assert said(2.0, 2.1, 1.9).startswith(
+        "b costs 2 more a run than a on the same noise (95 % interval +1.752 to +2.248"
+    )
 
 
 def test_the_verdict_is_that_of_criteria_and_runs() -> None:
