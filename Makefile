@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOLDERS := dmpcrl_ctrl plants controllers cosim validation
-FILES := $(sort $(shell find $(FOLDERS) -type f \( -name '*.py' -o -name '*.j2' -o -name 'py.typed' \)))
+FILES := $(sort $(shell find $(FOLDERS) -type f \( -name '*.py' -o -name '*.j2' -o -name '*.js' -o -name '*.css' -o -name 'py.typed' \)))
 OUT ?= runs/hycon2_scenario1
 # Only this folder of ours is written over, never one that the caller names.
 OVERWRITE := $(if $(filter file,$(origin OUT)),--overwrite)
@@ -14,11 +14,12 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-long bench lint format types laws clean FORCE
+.PHONY: help install run test test-long test-browser bench lint format types laws clean FORCE
 
 help:
 	@echo "make run        run examples/hycon2_scenario1.toml, write its report to $(OUT)"
 	@echo "make test       lint, types and all quick tests;  make test-long: every test"
+	@echo "make test-browser  the pages in a headless Chromium, which has to be installed"
 	@echo "make lint       ruff (rules, format);  make format: mend them;  make types: mypy"
 	@echo "make bench      speed, as ratios within one run: docs/performance.md"
 	@echo "make install    only set up $(VENV);  make clean: remove what was built (not runs/)"
@@ -32,7 +33,11 @@ test: lint types
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
 
 test-long: lint types
-	$(ONE_THREAD) THOROUGH=1 $(BIN)/python -m pytest -n 2 -m "long or not long"
+	$(ONE_THREAD) THOROUGH=1 $(BIN)/python -m pytest -n 2 -m "not browser"
+
+test-browser: $(VENV)/installed
+	@$(check_browser)
+	$(ONE_THREAD) $(BIN)/python -m pytest -m browser tests/browser
 
 bench: $(VENV)/installed
 	$(ONE_THREAD) $(BIN)/python -m benchmarks
@@ -78,6 +83,10 @@ define check_python
   || { echo "make: $(PYTHON) is `$(PYTHON) --version 2>&1`, but 3.11 to 3.14 is needed: make PYTHON=python3.12" >&2; exit 1; }; } \
 && { $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
   || { echo "make: $(PYTHON) has no venv or ensurepip: install them (Debian, Ubuntu: the package python3-venv)" >&2; exit 1; }; }
+endef
+define check_browser
+{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && command -v chromedriver >/dev/null \
+  || { echo "make: no Chromium with its chromedriver: install both (Debian: the packages chromium and chromium-driver)" >&2; exit 1; }
 endef
 make_venv = rm -f $(VENV)/installed && $(PYTHON) -m venv --clear $(VENV)
 

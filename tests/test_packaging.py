@@ -71,7 +71,7 @@ def test_the_wheel_holds_one_name_and_all_of_it(dist: Path) -> None:
     sources = {
         ("" if folder == "dmpcrl_ctrl" else "dmpcrl_ctrl/") + path.relative_to(checkout).as_posix()
         for folder in ("dmpcrl_ctrl", "plants", "controllers", "cosim", "validation")
-        for pattern in ("*.py", "*.j2", "py.typed")
+        for pattern in ("*.py", "*.j2", "*.js", "*.css", "py.typed")
         for path in (checkout / folder).rglob(pattern)
     }
     assert sources == {name for name in names if ".dist-info/" not in name}

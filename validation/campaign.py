@@ -21,7 +21,7 @@ from dmpcrl_ctrl.controllers.block import Block
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import CampaignError
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.validation.campaign_index import CampaignIndex, require_that_jobs_travel
+from dmpcrl_ctrl.validation.campaign_index import CampaignIndex, require_that_jobs_travel, runs_in
 from dmpcrl_ctrl.validation.metrics import summarise
 from dmpcrl_ctrl.validation.workers import in_words, on_executor, on_processes
 
@@ -250,6 +250,17 @@ def run_campaign(
     finally:
         index.save()
     return Campaign(tuple(results[job.name] for job in jobs), len(waiting), index.folder)
+
+
+def results_in(folder: Path | str) -> list[RunResult]:
+    """What the index in a campaign's folder tells of its runs, failed ones included, by name.
+
+    Raises
+    ------
+    CampaignError
+        The index cannot be read, or is none.
+    """
+    return [_kept(name, kept) for name, kept in runs_in(Path(folder)).items()]
 
 
 def run_job(job: Job, folder: Path | None = None) -> RunResult:

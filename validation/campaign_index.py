@@ -112,6 +112,19 @@ class CampaignIndex:
         self._saved, self._changed = time.monotonic(), False
 
 
+def runs_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Arguments of `RunResult` by name, of all runs that came to an end, well or not."""
+    found = {}
+    for name, kept in _read(folder / INDEX).items():
+        if kept.get("error") != _UNFINISHED:
+            found[name] = {key: value for key, value in kept.items() if key != "fingerprint"}
+            found[name] |= {
+                "cost": float("nan") if kept.get("cost") is None else kept["cost"],
+                "log": None if kept.get("log") is None else folder / kept["log"],
+            }
+    return found
+
+
 def require_that_jobs_travel(jobs: "Iterable[Job]") -> None:
     """Raise CampaignError where a job cannot be pickled, and so cannot be sent to another process."""
     for job in jobs:
