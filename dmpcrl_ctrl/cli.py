@@ -1,4 +1,4 @@
-"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `train`, `reproduce`, `verify RUN.h5`, `list`.
+"""The front door: `dmpcrl-ctrl run EXPERIMENT.toml --out DIR`, `campaign`, `train`, `reproduce`, `verify`, `list`.
 
 Nothing heavy is imported before a command needs it. Bad input ends with one line on standard error and exit status 2, a
 run that had to stop with one line and 1, and so does a check that failed; an interrupted one (Ctrl-C, SIGTERM) with 130
@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from dmpcrl_ctrl import __version__
-from dmpcrl_ctrl.errors import DmpcrlError
+from dmpcrl_ctrl.errors import CampaignError, DmpcrlError
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.validation.runner import Outcome
@@ -149,6 +149,54 @@ def verify(
             verdicts = verify_log(path / LOG if path.is_dir() else path, progress)
     failed = _show_verdicts(verdicts, target)
     raise typer.Exit(FAILED if failed else 0)
+
+
+@app.command()
+def campaign(
+    file: Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="Campaign file (TOML): a grid of closed loops.")],
+    out: Annotated[Path, typer.Option(help="Folder for the logs, campaign.json, table.json, table.csv, junit.xml.")],
+    runs: Annotated[int | None, typer.Option(min=1, help="Number of seeds, instead of the file's.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of a scheduler.")] = None,
+    mpi: Annotated[
+        bool, typer.Option("--mpi", help="Run on the ranks of mpiexec -n N python -m mpi4py.futures -m dmpcrl_ctrl.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over another campaign that DIR holds.")] = False,
+) -> None:
+    """Run a grid of plants, controllers and seeds, and judge it by its criteria; goes on where it was interrupted."""
+    with ExitStack() as stack:
+        with _one_line_errors(BAD_INPUT):
+            from dmpcrl_ctrl.validation import campaign_runner, executors
+            from dmpcrl_ctrl.validation.campaign_file import load_campaign
+            from dmpcrl_ctrl.validation.campaign_table import as_text, table
+            from dmpcrl_ctrl.validation.wording import judgement_line
+
+            if (workers is not None) + (dask is not None) + mpi > 1:
+                raise CampaignError("--workers, --dask and --mpi are three places to run: take one of them")
+            loaded = load_campaign(file)
+            prepared = campaign_runner.prepare_campaign(loaded, out, runs, overwrite)
+            executor = None
+            if dask is not None:
+                executor = stack.enter_context(executors.dask_executor(dask))
+            elif mpi:
+                executor = stack.enter_context(executors.mpi_executor())
+        signal.signal(signal.SIGTERM, _terminated)
+        kept = f"{out} holds the runs that are finished: the same command goes on"
+        with _one_line_errors(FAILED, kept), _progress(loaded.title) as progress:
+            command = campaign_runner.campaign_command(str(file), runs)
+            outcome = campaign_runner.execute_campaign(
+                prepared, executor=executor, workers=workers, command=command, progress=progress
+            )
+    typer.echo(as_text(table(outcome.campaign, loaded.reference)))
+    for judgement in outcome.heading.judgements:
+        typer.echo(judgement_line(judgement))
+    for run in outcome.campaign.failed:
+        typer.echo(f"FAIL  {run.name}: {run.error}")
+    total = len(outcome.campaign.results)
+    typer.echo(f"{total} runs, {outcome.campaign.repeated} of them now; {out}")
+    for path in outcome.files:
+        typer.echo(str(path))
+    raise typer.Exit(0 if outcome.passed else FAILED)
 
 
 @app.command()

@@ -25,6 +25,7 @@ BEHIND = {
         "validation/section.py",
         "validation/sections.py",
         "validation/learning_section.py",
+        "validation/campaign_sections.py",
         "validation/experiment.py",
     ),
     "jinja2": ("validation/report.py",),
