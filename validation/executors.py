@@ -39,7 +39,7 @@ def dask_executor(address: str, timeout: float = _SECONDS_TO_CONNECT) -> Iterato
     """
     try:
         from distributed import Client
-        from distributed.comm.addressing import parse_address
+        from distributed.comm.addressing import parse_address, parse_host_port
         from distributed.comm.registry import get_backend
     except ImportError as error:
         raise CampaignError(f"Dask needs the package distributed ({error}): pip install dmpcrl-ctrl[dask]") from error
@@ -51,7 +51,11 @@ def dask_executor(address: str, timeout: float = _SECONDS_TO_CONNECT) -> Iterato
     log.setLevel(logging.CRITICAL)
     try:
         try:
-            get_backend(parse_address(address)[0])  # a client of no known scheme leaves threads behind
+            # a client of an address that cannot be leaves threads behind
+            scheme, where = parse_address(address)
+            get_backend(scheme)
+            if scheme != "inproc":
+                parse_host_port(where)
             client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TypeError, ImportError) as error:
             raise CampaignError(f"no Dask scheduler answers at {address}: {_short(error)}") from error
