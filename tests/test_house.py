@@ -21,6 +21,8 @@ BEHIND = {
     "proxsuite": ("dmpcrl_ctrl/proxqp.py",),
     "qpsolvers": ("dmpcrl_ctrl/backends.py",),
     "h5py": ("cosim/",),
+    "distributed": ("validation/executors.py",),
+    "mpi4py": ("validation/executors.py",),
     "pydantic": (
         "validation/section.py",
         "validation/sections.py",

@@ -3,11 +3,12 @@
 They are ordinary `concurrent.futures.Executor`s; what stands here is how to get one, and one line where there is none.
 """
 
+import asyncio
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from dmpcrl_ctrl.errors import CampaignError
@@ -56,6 +57,8 @@ def dask_executor(address: str, timeout: float = _SECONDS_TO_CONNECT) -> Iterato
             get_backend(scheme)
             if scheme != "inproc":
                 parse_host_port(where)
+                with ThreadPoolExecutor(1) as beside:  # the caller may have a running loop of its own
+                    beside.submit(asyncio.run, _knock(address, timeout)).result()
             client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TypeError, ImportError) as error:
             raise CampaignError(f"no Dask scheduler answers at {address}: {_short(error)}") from error
@@ -83,6 +86,25 @@ def mpi_executor() -> Iterator[Executor]:
         raise CampaignError(f"--mpi needs the ranks of a job: start it by {_STARTED_BY}")
     with MPIPoolExecutor(initializer=one_thread) as executor:
         yield executor
+
+
+async def _knock(address: str, timeout: float) -> None:
+    """Ask who is there; a client of somebody who accepts and never speaks would wait for ever."""
+    from distributed.core import connect
+    from distributed.security import Security
+
+    async def ask() -> None:
+        comm = await connect(address, timeout=timeout, **Security().get_connection_args("client"))
+        try:
+            await comm.write({"op": "identity"})
+            await comm.read()
+        finally:
+            comm.abort()
+
+    try:
+        await asyncio.wait_for(ask(), timeout)
+    except TimeoutError:
+        raise OSError(f"no answer within {timeout:g} s") from None
 
 
 def one_thread() -> None:
