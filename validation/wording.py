@@ -84,10 +84,10 @@ def judgement_line(judgement: Judgement) -> str:
     if math.isnan(judgement.measured):
         found = "not measured"
     elif unit == "s":
-        found = seconds(judgement.measured)
+        found = f"measured {seconds(judgement.measured)}"
     else:
-        found = number(judgement.measured) + (f" {unit}" if unit else "")
-    return f"{'PASS' if judgement.passed else 'FAIL'}  {who}: {judgement.criterion} (measured: {found})"
+        found = f"measured {number(judgement.measured)}" + (f" {unit}" if unit else "")
+    return f"{'PASS' if judgement.passed else 'FAIL'}  {who}: {judgement.criterion} ({found})"
 
 
 def _controller_rows(controller: ControllerSummary) -> list[Row]:

@@ -171,7 +171,7 @@ def stopped(file: Path, folder: Path, runs: int, how: signal.Signals, enough: in
 
 def finished(folder: Path) -> set[str]:
     """Runs that the index or the journal beside it call finished."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     try:
         found |= json.loads((folder / "campaign.json").read_text())["runs"]
         for line in (folder / JOURNAL).read_text().splitlines(keepends=True):

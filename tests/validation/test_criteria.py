@@ -1,5 +1,6 @@
 """Criteria: what is read from a line, what it is held against, and what is said of a line that is none."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmpcrl_ctrl.controllers import LQR, DistributedMPC
+from dmpcrl_ctrl.controllers import LQR, Block, DistributedMPC
 from dmpcrl_ctrl.cosim import open_log
 from dmpcrl_ctrl.errors import CampaignError
-from dmpcrl_ctrl.plants import chain
+from dmpcrl_ctrl.plants import Plant, chain
 from dmpcrl_ctrl.validation.campaign import RunResult, jobs_of, run_campaign
 from dmpcrl_ctrl.validation.criteria import COUNTS, OF_A_SAMPLE, QUANTITIES, RELATIONS, STATISTICS, Criterion
 
@@ -72,7 +73,7 @@ def test_what_there_is_not_is_no_number_and_meets_nothing(relation: str, quantit
 
 
 def test_numbers_of_samples_come_from_the_logs(tmp_path: Path) -> None:
-    controllers = {"lqr": LQR.for_plant, "mpc": agents}
+    controllers: dict[str, Callable[[Plant], Block]] = {"lqr": LQR.for_plant, "mpc": agents}
     with ThreadPoolExecutor(1) as pool:
         campaign = run_campaign(jobs_of(chain, controllers, t_end=3.0, seeds=2), folder=tmp_path, executor=pool)
     times, iterations = [], []
@@ -90,7 +91,7 @@ def test_numbers_of_samples_come_from_the_logs(tmp_path: Path) -> None:
     assert np.isnan(Criterion.read("max residual <= 1").measure(campaign.of("lqr")))
 
 
-def agents(plant: object) -> DistributedMPC:
+def agents(plant: Plant) -> Block:
     return DistributedMPC.for_plant(plant, horizon=3)
 
 

@@ -27,7 +27,7 @@ def test_one_case_a_criterion_and_one_a_failed_run() -> None:
         ("runs.calm.mpc", "calm-mpc-0001", ["error"]),
     ]
     failure, error = root.find(".//failure"), root.find(".//error")
-    assert failure is not None and failure.get("message") == "FAIL  mpc: mean cost <= 1 (measured: 2)"
+    assert failure is not None and failure.get("message") == "FAIL  mpc: mean cost <= 1 (measured 2)"
     assert error is not None and error.get("message") == 'no <solution> & "no" ? way?'
     for suite in (root, *root):
         assert suite.get("tests") == str(len(list(suite.iter("testcase"))))
