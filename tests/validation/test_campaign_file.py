@@ -5,13 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dmpcrl_ctrl.controllers.mpc import MPC
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import CampaignError, DmpcrlError, ExperimentError
 from dmpcrl_ctrl.parameter_file import save_parameters
 from dmpcrl_ctrl.validation.campaign_file import load_campaign, require_loops
 from dmpcrl_ctrl.validation.experiment import load_experiment
 from dmpcrl_ctrl.validation.learning_setup import learning_of
+from dmpcrl_ctrl.validation.paper import power_plant
+from dmpcrl_ctrl.validation.paper_baselines import power_nominal
 from dmpcrl_ctrl.validation.runner import blocks_of
+from dmpcrl_ctrl.validation.tally import tally
+
+ROOT = Path(__file__).resolve().parents[2]
 
 FULL = """\
 title = "Chain"
@@ -203,3 +209,19 @@ def test_a_grid_of_too_many_loops_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ExperimentError, match="more than 10000 combinations"):
         load_campaign(written(tmp_path, text))
+
+
+def test_the_example_is_figure_8() -> None:
+    """Its nominal controller is the paper's, to the last bit; what was learned differs from where learning starts."""
+    campaign = load_campaign(ROOT / "examples" / "power_campaign.toml")
+    require_loops(campaign)
+    loops = {loop.controller: loop.experiment for loop in campaign.loops}
+    assert list(loops) == ["learned", "learned_central", "scenario", "nominal"]
+    assert set(campaign.parameters) == {"learned", "learned_central"}
+    plant = loops["nominal"].plant.build()
+    (nominal,) = blocks_of(loops["nominal"], plant)
+    assert tally(plant, nominal, 10.0, 3) == tally(power_plant(), power_nominal(), 10.0, 3)
+    (learned,) = blocks_of(loops["learned"], loops["learned"].plant.build())
+    start = learning_of(load_experiment(ROOT / "examples" / "power_learning.toml"), plant).controller()
+    assert isinstance(learned, MPC)
+    assert not np.array_equal(learned.problem.models[0].A, start.problem.models[0].A)
