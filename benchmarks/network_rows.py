@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.apart import apart, peak, resident
 from benchmarks.measure import in_turn, slope, timed
 from benchmarks.networks import integrators, sides
-from benchmarks.row import Row
+from benchmarks.row import Row, least
 from dmpcrl_ctrl.admm import ADMMOptions
 from dmpcrl_ctrl.averaging import AveragingWarning
 from dmpcrl_ctrl.controllers import DistributedMPC
@@ -114,6 +114,19 @@ def two_cores(areas: int = 64, seconds: int = 10, pairs: int = 2) -> Row:
     )
     name = f"2 cores / 1 core, {areas} areas, runs of a campaign"
     return Row(name, ">= 1.6", found.median, (found.low, found.high), bool(found.median >= 1.6), note)
+
+
+def two_workers(areas: int = 16, seconds: int = 40, runs: int = 8, pairs: int = 2) -> Row:
+    """A campaign of several runs on one worker process, against two: what `--workers` brings."""
+    jobs = jobs_of(partial(grid, areas), {"mpc": quick_mpc}, t_end=seconds, seeds=runs)
+
+    def campaign(workers: int) -> None:
+        failed = run_campaign(jobs, workers=workers).failed
+        assert not failed, failed[0].error
+
+    found = in_turn(timed(lambda: campaign(1)), timed(lambda: campaign(2)), pairs)
+    note = f"{runs} runs in {found.one:.1f} s and {found.other:.1f} s, start of the processes included"
+    return least(f"2 workers / 1 worker, campaign of {runs} runs, {areas} areas", 1.7, found, note)
 
 
 def grid(areas: int) -> Plant:

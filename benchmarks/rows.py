@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.gym_rows import gymnasium_step
 from benchmarks.loop_rows import chain_in_full, log_and_certificate, memory, scheduler_share
 from benchmarks.measure import in_turn, slope, timed
-from benchmarks.network_rows import iteration_memory, thousand_areas, two_cores
+from benchmarks.network_rows import iteration_memory, thousand_areas, two_cores, two_workers
 from benchmarks.networks import integrators, sides
 from benchmarks.overhead_rows import local_overhead
 from benchmarks.peer_rows import PEER_ROWS
@@ -143,6 +143,7 @@ ROWS: dict[str, Callable[[], Row]] = {
     "iteration-memory-grid": lambda: iteration_memory("grid"),
     "thousand-areas": thousand_areas,
     "two-cores": two_cores,
+    "two-workers": two_workers,
     "scheduler-share": scheduler_share,
     "log-certificate": log_and_certificate,
     "gymnasium-step": gymnasium_step,

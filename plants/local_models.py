@@ -23,7 +23,8 @@ class MPCOptions:
     Parameters
     ----------
     terminal
-        "none"; "cost": the discrete Riccati matrix of each agent's own model; "equality": x(N) = xbar.
+        "none"; "stage": weighted by Q like any other state; "cost": the discrete Riccati matrix of each agent's own
+        model; "equality": x(N) = xbar.
     soft
         Whether state limits may be violated at a price; None: where there is a price (of the plant or given here).
     slack_weight, slack_quadratic
@@ -52,8 +53,8 @@ class MPCOptions:
         return cls(**given)
 
     def __post_init__(self) -> None:
-        if self.terminal not in ("none", "cost", "equality"):
-            raise ModelError(f"terminal must be 'none', 'cost' or 'equality', got {self.terminal!r}")
+        if self.terminal not in ("none", "stage", "cost", "equality"):
+            raise ModelError(f"terminal must be 'none', 'stage', 'cost' or 'equality', got {self.terminal!r}")
         if not 0.0 < self.discount <= 1.0:
             raise ModelError(f"discount must lie in (0, 1], got {self.discount!r}")
 
@@ -127,7 +128,9 @@ def build_local_models(
         limited = np.isfinite(task.state_limits[states]).any(axis=1)
         rows = states[limited]
         Q_i, R_i = Q[np.ix_(states, states)], R[np.ix_(inputs, inputs)]
-        riccati = options.terminal == "cost"
+        P = Q_i if options.terminal == "stage" else None
+        if options.terminal == "cost":
+            P = _terminal_weight(own, Q_i, R_i, options.discount, partition.agents[i].name)
         models.append(
             LocalModel(
                 A=own.A,
@@ -137,7 +140,7 @@ def build_local_models(
                 b=own.b,
                 Q=Q_i,
                 R=R_i,
-                P=_terminal_weight(own, Q_i, R_i, options.discount, partition.agents[i].name) if riccati else None,
+                P=P,
                 terminal_equality=options.terminal == "equality",
                 C=np.eye(len(states))[limited],
                 lower=task.state_limits[rows, 0],

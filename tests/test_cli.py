@@ -157,6 +157,26 @@ def test_list_shows_what_is_at_hand(place: Path) -> None:
     assert "hycon2_scenario1.toml" in command("list", ROOT, cwd=place).stdout
 
 
+def test_a_campaign_ends_with_its_verdict_in_the_exit_status(place: Path) -> None:
+    campaign = TEXT.split("[plant]", maxsplit=1)[0] + 'runs = 1\ncriteria = ["max violations < 0", "failed runs = 0"]\n'
+    campaign += '[plant]\nkind = "chain"\n[controller]\nkind = "lqr"\n[simulation]\nt_end = 2.0\n'
+    (place / "campaign.toml").write_text(campaign, encoding="utf-8")
+    done = command("campaign", "campaign.toml", "--out", "out", "--workers", "1", cwd=place)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
+    assert "FAIL  lqr: max violations < 0 (measured " in done.stdout
+    assert "PASS  lqr: failed runs = 0 (measured 0)" in done.stdout
+    *_, index, numbers, sheet, junit = (place / line for line in done.stdout.splitlines())
+    assert all(path.is_file() for path in (index, numbers, sheet, junit))
+    (place / "campaign.toml").write_text(campaign.replace("failed runs", "faild runs"), encoding="utf-8")
+    assert_one_line(
+        command("campaign", "campaign.toml", "--out", "out", cwd=place), 2, "campaign.toml:4", "failed runs"
+    )
+    (place / "campaign.toml").write_text(campaign, encoding="utf-8")
+    options = ("--out", "out", "--dask", "tcp://127.0.0.1:1")
+    assert_one_line(command("campaign", "campaign.toml", *options, "--mpi", cwd=place), 2, "take one of them")
+
+
 def test_version_and_usage(place: Path) -> None:
     from dmpcrl_ctrl import __version__
 

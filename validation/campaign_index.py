@@ -1,8 +1,9 @@
 """The index in a campaign's folder: which runs are finished, and a fingerprint of the job behind each.
 
-A run is finished where the index says so, its job is still the same, and its log is there. What a job does is told by
-the names of its functions and their arguments; a change of their code goes unnoticed, one of this package's version
-does not.
+A run is finished where the index says so, its job is still the same, and its log is there. Between two writings of the
+index a journal beside it has a line for every run, so that a campaign that is killed has lost no finished one. What a
+job does is told by the names of its functions and their arguments; a change of their code goes unnoticed, one of this
+package's version does not.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from dmpcrl_ctrl.validation.runner import write_whole
 if TYPE_CHECKING:
     from dmpcrl_ctrl.validation.campaign import Job, RunResult
 
-INDEX = "campaign.json"
+INDEX, JOURNAL = "campaign.json", "campaign.jsonl"
 _FORMAT = "dmpcrl_ctrl campaign 1"
 _UNFINISHED = "did not finish"
 _SECONDS_BETWEEN_SAVES = 1.0
@@ -49,8 +50,8 @@ class CampaignIndex:
         self._saved, self._changed = time.monotonic(), True
 
     @classmethod
-    def of(cls, folder: Path | None, jobs: "Sequence[Job]", overwrite: bool) -> "CampaignIndex":
-        """The index of a folder, which is made where it is not there.
+    def of(cls, folder: Path | None, jobs: "Sequence[Job]", overwrite: bool, make: bool = True) -> "CampaignIndex":
+        """The index of a folder, which is made where it is not there, unless it is only to be looked at.
 
         Raises
         ------
@@ -61,7 +62,7 @@ class CampaignIndex:
             return cls(None, {})
         if folder.exists() and not folder.is_dir():
             raise CampaignError(f"{folder} is a file: give a folder for the campaign")
-        runs = _read(folder / INDEX)
+        runs = _read(folder / INDEX) | _journal(folder / JOURNAL)
         for job in jobs:
             log = folder / f"{job.name}.h5"
             if job.name in runs:
@@ -72,6 +73,8 @@ class CampaignIndex:
                 del runs[job.name]
             elif log.exists() and not overwrite:
                 raise CampaignError(f"{log} is not of this campaign; give another folder, or overwrite=True")
+        if not make:
+            return cls(None, runs)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -95,11 +98,13 @@ class CampaignIndex:
         return found
 
     def keep(self, job: "Job", result: "RunResult") -> None:
-        """Add a run; the file follows within a second or so."""
+        """Add a run: to the journal at once, where it outlives this process; the index follows in a second or so."""
         plain = {**asdict(result), "log": None if result.log is None else result.log.name}
         plain["cost"] = result.cost if result.ok else None
         self._runs[job.name] = {"fingerprint": fingerprint(job) if self.folder else "", **plain}
         self._changed = True
+        if self.folder is not None:
+            _append(self.folder / JOURNAL, {job.name: self._runs[job.name]})
         if time.monotonic() - self._saved > _SECONDS_BETWEEN_SAVES:
             self.save()
 
@@ -109,13 +114,14 @@ class CampaignIndex:
             return
         content = {"format": _FORMAT, "dmpcrl_ctrl": __version__, "runs": dict(sorted(self._runs.items()))}
         write_whole(self.folder / INDEX, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        (self.folder / JOURNAL).unlink(missing_ok=True)
         self._saved, self._changed = time.monotonic(), False
 
 
 def runs_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Arguments of `RunResult` by name, of all runs that came to an end, well or not."""
     found = {}
-    for name, kept in _read(folder / INDEX).items():
+    for name, kept in (_read(folder / INDEX) | _journal(folder / JOURNAL)).items():
         if kept.get("error") != _UNFINISHED:
             found[name] = {key: value for key, value in kept.items() if key != "fingerprint"}
             found[name] |= {
@@ -163,6 +169,33 @@ def _told(value: Any) -> Any:
         owner = getattr(value, "__self__", None)
         return [value.__module__, value.__qualname__, _told(owner) if owner is not None else ""]
     return [type(value).__qualname__, _ADDRESS.sub("", repr(value))]
+
+
+def _append(path: Path, run: dict[str, Any]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(run, allow_nan=False) + "\n")
+    except OSError as error:
+        raise LogError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _journal(path: Path) -> dict[str, dict[str, Any]]:
+    """Runs that finished after the index was last written; a line that was cut off by a kill is none."""
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return found
+    except OSError as error:
+        raise CampaignError(f"{path} cannot be read: {error}") from error
+    for line in lines:
+        try:
+            run = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(run, dict) and all(isinstance(kept, dict) for kept in run.values()):
+            found |= run
+    return found
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

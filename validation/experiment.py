@@ -5,12 +5,12 @@ back as TOML, with every default filled in, so that the log tells the whole expe
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from dmpcrl_ctrl.errors import ExperimentError
@@ -27,6 +27,8 @@ from dmpcrl_ctrl.validation.toml_text import (
     split_key,
     write,
 )
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 # pydantic's own kinds of errors; all others are told by the sections
 _TYPES = frozenset(get_args(ErrorType))
@@ -86,10 +88,30 @@ def parse_experiment(text: str, source: str, overrides: Sequence[Override] = ())
         _apply(table, override)
     if not table:
         raise ExperimentError(f"{source} holds no key; it needs {', '.join(_required())}")
+    return checked(Experiment, table, lambda path: (_place(path, text, source, overrides), path))
+
+
+def checked(
+    section: type[Checked], table: dict[str, Any], found_at: Callable[[KeyPath], tuple[str, KeyPath]]
+) -> Checked:
+    """The section that a table holds.
+
+    Parameters
+    ----------
+    section, table
+        The class, and what is to be checked.
+    found_at
+        From a key of the table to where it comes from: file and line, and the key as it stands there.
+
+    Raises
+    ------
+    ExperimentError
+        One line on the first thing that is wrong.
+    """
     try:
-        return Experiment.model_validate(table)
+        return section.model_validate(table)
     except ValidationError as error:
-        raise ExperimentError(_first_error(error, table, text, source, overrides)) from error
+        raise ExperimentError(_first_error(error, table, found_at)) from error
 
 
 def experiment_text(experiment: Experiment) -> str:
@@ -113,30 +135,34 @@ def _required() -> list[str]:
 
 
 def _first_error(
-    error: ValidationError, table: dict[str, Any], text: str, source: str, overrides: Sequence[Override]
+    error: ValidationError, table: dict[str, Any], found_at: Callable[[KeyPath], tuple[str, KeyPath]]
 ) -> str:
     """One line: where, which key, what is wrong; the first of the errors, and how many more there are."""
     found: dict[KeyPath, list[str]] = {}
+
+    def told(path: KeyPath) -> str:
+        return dotted(found_at(path)[1])
+
     for item in error.errors(include_url=False, include_input=False):
         path, value = _where(item["loc"], table)
         kind, context = item["type"], item.get("ctx", {})
         if kind == "unknown_key":
             path += (context["key"],)
-            message = f"unknown key {dotted(path)}; {context['hint']}"
+            message = f"unknown key {told(path)}; {context['hint']}"
         elif kind == "missing":
             path += (str(item["loc"][-1]),)
-            message = f"{dotted(path)} is missing"
+            message = f"{told(path)} is missing"
         elif kind == "union_tag_not_found":
             path += ("kind",)
-            message = f"{dotted(path)} is missing"
+            message = f"{told(path)} is missing"
         elif kind == "does_not_fit":  # one section to another
             message = item["msg"]
             path = split_key(message.split(" ")[0].rstrip(":"))
         elif kind == "union_tag_invalid":
             path += ("kind",)
-            message = _unknown_kind(path, shorten(value["kind"]), context["expected_tags"])
+            message = _unknown_kind(told(path), shorten(value["kind"]), context["expected_tags"])
         else:
-            message = f"{dotted(path)} {_in_words(kind, item['msg'])}"
+            message = f"{told(path)} {_in_words(kind, item['msg'])}"
             # what keys of a table have to do with each other is not told better by its being one
             if kind in _TYPES or not isinstance(value, dict):
                 message += f", got {shorten(value)}"
@@ -147,11 +173,11 @@ def _first_error(
     path, messages = next(iter(found.items()))
     if len(messages) > 1:  # a key that may be one thing or another, and is neither
         first, *others = messages
-        start = f"{dotted(path)} must be "
+        start = f"{told(path)} must be "
         middle = "".join(f" or {other.partition(', got ')[0].removeprefix(start)}" for other in others)
         messages = [first.replace(", got ", middle + ", got ", 1)]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return f"{_place(path, text, source, overrides)}: {messages[0]}{more}"
+    return f"{found_at(path)[0]}: {messages[0]}{more}"
 
 
 def _place(path: KeyPath, text: str, source: str, overrides: Sequence[Override]) -> str:
@@ -177,10 +203,10 @@ def _where(loc: Sequence[str | int], table: Any) -> tuple[KeyPath, Any]:
     return tuple(path), table
 
 
-def _unknown_kind(path: KeyPath, found: str, expected: str) -> str:
+def _unknown_kind(key: str, found: str, expected: str) -> str:
     known = [tag.strip().strip("'") for tag in expected.split(",")]
     near = nearest(found.strip('"'), known)
-    return f"{dotted(path)} {found} is unknown; " + (f"did you mean {near}?" if near else f"known: {', '.join(known)}")
+    return f"{key} {found} is unknown; " + (f"did you mean {near}?" if near else f"known: {', '.join(known)}")
 
 
 def _in_words(kind: str, message: str) -> str:

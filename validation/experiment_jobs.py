@@ -30,12 +30,19 @@ def jobs_of_experiments(
     jobs = []
     for index, own in enumerate(seeds_of(seed, seeds)):
         for name, experiment in experiments.items():
-            end = experiment.simulation.t_end if t_end is None else t_end
-            simulation = experiment.simulation.model_copy(update={"seed": own, "t_end": end})
-            text = experiment_text(experiment.model_copy(update={"simulation": simulation}))
-            make_plant, make_blocks = partial(plant_of_text, text), partial(blocks_of_text, text)
-            jobs.append(Job(name, index, own, end, make_plant, make_blocks, experiment=text))
+            jobs.append(job_of_experiment(experiment, name, index, own, t_end=t_end))
     return tuple(jobs)
+
+
+def job_of_experiment(
+    experiment: Experiment, controller: str, index: int, seed: int, *, scenario: str = "", t_end: float | None = None
+) -> Job:
+    """The job that runs an experiment with another seed; the rest as for :class:`Job`."""
+    end = experiment.simulation.t_end if t_end is None else t_end
+    simulation = experiment.simulation.model_copy(update={"seed": seed, "t_end": end})
+    text = experiment_text(experiment.model_copy(update={"simulation": simulation}))
+    make_plant, make_blocks = partial(plant_of_text, text), partial(blocks_of_text, text)
+    return Job(controller, index, seed, end, make_plant, make_blocks, scenario, text)
 
 
 def plant_of_text(text: str) -> Plant:

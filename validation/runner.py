@@ -67,7 +67,7 @@ def prepare(experiment: Experiment, folder: Path | str, overwrite: bool = False)
         )
     plant = experiment.plant.build()
     blocks = blocks_of(experiment, plant)
-    _require_a_loop(experiment, plant, blocks)
+    require_a_loop(experiment, plant, blocks)
     return Prepared(experiment, plant, blocks, folder, overwrite)
 
 
@@ -84,8 +84,8 @@ def blocks_of(experiment: Experiment, plant: "Plant") -> "tuple[Block, ...]":
     return (controller,) if observer is None else (observer.build(plant, controller), controller)
 
 
-def _require_a_loop(experiment: Experiment, plant: "Plant", blocks: "tuple[Block, ...]") -> None:
-    """What `simulate` would refuse before its first step, it refuses here, while an earlier run is still whole."""
+def require_a_loop(experiment: Experiment, plant: "Plant", blocks: "tuple[Block, ...]") -> None:
+    """Refuse what `simulate` would refuse before its first step, while an earlier run is still whole."""
     from dmpcrl_ctrl.cosim.participants import Participants
     from dmpcrl_ctrl.cosim.schema import layout_of
     from dmpcrl_ctrl.cosim.wiring import wire

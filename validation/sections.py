@@ -136,7 +136,7 @@ class Mpc(Section):
     sample_time: Positive = 1.0
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     hold: Literal["area", "network"] = "area"
-    terminal: Literal["none", "cost", "equality"] = "none"
+    terminal: Literal["none", "stage", "cost", "equality"] = "none"
     soft: bool | None = None
     slack_weight: Positive | None = None
     slack_quadratic: NonNegative | None = None
@@ -207,7 +207,7 @@ class ScenarioMpc(Section):
     sample_time: Positive = 1.0
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     hold: Literal["area", "network"] = "area"
-    terminal: Literal["none", "cost"] = "none"
+    terminal: Literal["none", "stage", "cost"] = "none"
     soft: bool | None = None
     slack_weight: Positive | None = None
     slack_quadratic: NonNegative | None = None

@@ -231,7 +231,9 @@ def _value(value: Any) -> str:
             escaped = "".join(_ESCAPES.get(c, c if c.isprintable() else f"\\U{ord(c):08x}") for c in value)
             return f'"{escaped}"'
         case list() | tuple():
-            return "[" + ", ".join(_value(item) for item in value) + "]"
+            items = [_value(item) for item in value]
+            # a line that is too long could not be read again
+            return "[" + (",\n" if sum(map(len, items)) > LONGEST_LINE // 10 else ", ").join(items) + "]"
         case Mapping():
             return "{" + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + "}"
         case _:

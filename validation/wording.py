@@ -1,11 +1,13 @@
 """A summary in words: the rows of the table that ends a run, and the sentences that open a report."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from dmpcrl_ctrl.status import Applied, Status
 from dmpcrl_ctrl.validation.agreement import Agreement
+from dmpcrl_ctrl.validation.campaign_heading import Judgement
 from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary
 
 
@@ -73,6 +75,19 @@ def table(summary: Summary) -> list[Row]:
         prefix = f"{name}: " if len(summary.controllers) > 1 else ""
         rows += [Row(prefix + row.label, row.value, row.remark) for row in _controller_rows(controller)]
     return rows
+
+
+def judgement_line(judgement: Judgement) -> str:
+    """PASS or FAIL, of whom, the criterion, and what was measured."""
+    who = ": ".join(filter(None, [judgement.scenario, judgement.controller]))
+    unit = judgement.unit
+    if math.isnan(judgement.measured):
+        found = "not measured"
+    elif unit == "s":
+        found = f"measured {seconds(judgement.measured)}"
+    else:
+        found = f"measured {number(judgement.measured)}" + (f" {unit}" if unit else "")
+    return f"{'PASS' if judgement.passed else 'FAIL'}  {who}: {judgement.criterion} ({found})"
 
 
 def _controller_rows(controller: ControllerSummary) -> list[Row]:

@@ -10,11 +10,22 @@ the pool never holds more calls than it has workers, and after a break
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import connection
 from typing import TypeVar
 
 from dmpcrl_ctrl.errors import DmpcrlError
@@ -61,22 +72,58 @@ def on_processes(
 def on_executor(
     call: Callable[[Task], Answer], tasks: Iterable[Task], executor: Executor
 ) -> Generator[tuple[Task, Answer | str], None, None]:
-    """The same on an executor of somebody else's, which gets all tasks at once and is not shut down."""
-    flying = {executor.submit(call, task): task for task in tasks}
+    """The same on an executor of somebody else's, which gets all tasks at once and is not shut down.
+
+    Tasks whose worker died are tried once more at the end, each alone: so a task that kills its worker costs no other.
+    """
+    suspects: list[Task] = []
+    for task, answer in _once_on(executor, call, tasks):
+        if isinstance(answer, _Died):
+            suspects.append(task)
+        else:
+            yield task, answer
+    for task in suspects:
+        for _, answer in _once_on(executor, call, [task]):
+            yield task, DIED if isinstance(answer, _Died) else answer
+
+
+class _Died:
+    """In place of an answer: the worker died, or the executor gave the call up."""
+
+
+def _once_on(
+    executor: Executor, call: Callable[[Task], Answer], tasks: Iterable[Task]
+) -> Generator[tuple[Task, Answer | str | _Died], None, None]:
+    flying: dict[Future[Answer], Task] = {}
+    refused: list[tuple[Task, str]] = []
     try:
+        for task in tasks:
+            try:
+                flying[executor.submit(call, task)] = task
+            except RuntimeError as broken:  # or shut down: BrokenExecutor is one
+                refused.append((task, f"its executor takes no more calls: {in_words(broken)}"))
+        yield from refused
         for future in as_completed(flying):
-            error = future.exception()
-            yield flying[future], future.result() if error is None else in_words(error)
+            error = CancelledError() if future.cancelled() else future.exception()
+            if error is None:
+                yield flying[future], future.result()
+            else:
+                yield flying[future], _Died() if _is_death(error) else in_words(error)
     finally:
         for future in flying:
             future.cancel()
+
+
+def _is_death(error: BaseException) -> bool:
+    """Whether an error tells of the worker and not of the call; Dask's class is known by its name."""
+    return isinstance(error, BrokenExecutor | CancelledError) or type(error).__name__ == "KilledWorker"
 
 
 def _until_a_break(
     call: Callable[[Task], Answer], waiting: deque[Task], suspects: deque[Task], workers: int
 ) -> Generator[tuple[Task, Answer | str], None, None]:
     """Answers from one pool. At a break it ends: what the pool held is moved to `suspects`."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _ended_by_interrupts)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _as_a_worker)
     flying: dict[Future[Answer], Task] = {}
     ended = False
     try:
@@ -108,9 +155,20 @@ def in_words(error: BaseException) -> str:
     return " ".join(f"{kind}{error}".split())
 
 
-def _ended_by_interrupts() -> None:
-    """Ctrl-C reaches the whole group of processes: a worker ends without a traceback of its own."""
+def _as_a_worker() -> None:
+    """End without a traceback by Ctrl-C, which reaches the whole group of processes, and with a parent that is killed.
+
+    Else workers would wait for calls for ever, and a run under way would write where its successor does.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager

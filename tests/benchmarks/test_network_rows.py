@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.network_rows import iteration_memory, memory_of_an_iteration, thousand_areas, two_cores
+from benchmarks.network_rows import iteration_memory, memory_of_an_iteration, thousand_areas, two_cores, two_workers
 from dmpcrl_ctrl.validation.campaign import Campaign, Job, run_job
 
 
@@ -48,3 +48,16 @@ def test_the_same_runs_are_made_on_one_worker_and_on_two(monkeypatch: pytest.Mon
     jobs = asked[0][0]
     assert len(jobs) == 2 and all(other == jobs for other, _ in asked)
     assert run_job(jobs[0]).samples == 1
+
+
+def test_a_campaign_on_two_workers_has_a_goal_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def run(jobs: Sequence[Job], workers: int, **options: Any) -> Campaign:
+        asked.append((len(jobs), workers))
+        return Campaign((), 0)
+
+    monkeypatch.setattr("benchmarks.network_rows.run_campaign", run)
+    row = two_workers(areas=3, seconds=1, runs=5, pairs=1)
+    assert row.goal == ">= 1.7" and row.reached is (row.value >= 1.7)
+    assert set(asked) == {(5, 1), (5, 2)}

@@ -64,6 +64,11 @@ def test_every_field_is_the_plants() -> None:
     assert (local.state_names, local.input_names, local.disturbance_names) == (("x", "y", "z"), ("u", "v"), ("w",))
 
 
+def test_the_stage_cost_at_the_end() -> None:
+    for model in models(plant(), terminal="stage"):
+        np.testing.assert_array_equal(model.P, model.Q)
+
+
 def test_the_network_is_one_agent() -> None:
     (model,) = models(plant(), hold="network", terminal="equality")
     np.testing.assert_array_equal(model.A, A)
@@ -135,7 +140,7 @@ def test_weights_between_agents_need_the_network(name: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"terminal": "Cost"}, "terminal must be 'none', 'cost' or 'equality', got 'Cost'"),
+        ({"terminal": "Cost"}, "terminal must be 'none', 'stage', 'cost' or 'equality', got 'Cost'"),
         ({"discount": 0.0}, r"discount must lie in \(0, 1\], got 0.0"),
         ({"hold": "zone"}, "pair: hold must be 'area' or 'network', got 'zone'"),
         ({"slack_wait": 1.0}, "pair: MPC option 'slack_wait' does not exist; did you mean 'slack_weight'"),

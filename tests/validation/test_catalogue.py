@@ -19,7 +19,9 @@ def test_every_kind_has_its_line() -> None:
 
 
 def test_every_example_is_listed_with_its_title() -> None:
-    listed = dict(dict(entries(ROOT))["Experiments"])
+    groups = dict(entries(ROOT))
+    listed = dict(groups["Experiments"]) | dict(groups["Campaigns"])
+    assert [Path(path).name for path, _ in groups["Campaigns"]] == ["power_campaign.toml"]
     assert set(listed) == {str(path) for path in (ROOT / "examples").glob("*.toml")}
     assert listed[str(ROOT / "examples" / "chain.toml")] == "Three-agent chain under nominal distributed MPC"
 

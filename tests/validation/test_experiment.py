@@ -9,7 +9,8 @@ from dmpcrl_ctrl.validation.experiment import Override, experiment_text, load_ex
 from dmpcrl_ctrl.validation.runner import blocks_of
 from dmpcrl_ctrl.validation.sections import Chain, DistributedMpc, PowerNetwork
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.toml"))
+FILES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.toml"))
+EXAMPLES = [path for path in FILES if not path.stem.endswith("campaign")]
 TEXT = """\
 title = "A test"
 

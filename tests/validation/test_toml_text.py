@@ -140,3 +140,10 @@ def test_a_value_is_shown_on_one_short_line() -> None:
     shown: list[tuple[object, str]] = [(True, "true"), (1.5, "1.5"), ([1], "a list"), ({}, "a table")]
     for value, text in shown:
         assert shorten(value) == text
+
+
+def test_a_long_list_is_written_over_several_lines_and_read_again() -> None:
+    matrix = [[float(row) / 3.0 + column for column in range(40)] for row in range(40)]
+    text = write({"table": {"matrix": matrix, "inside": [{"vector": matrix[0] * 40}]}})
+    assert max(map(len, text.splitlines())) < 2_000
+    assert parse(text, "again") == {"table": {"matrix": matrix, "inside": [{"vector": matrix[0] * 40}]}}

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from dmpcrl_ctrl.validation.agreement import Agreement
+from dmpcrl_ctrl.validation.campaign_heading import Judgement
 from dmpcrl_ctrl.validation.metrics import ControllerSummary, Spread, Summary, Violation
-from dmpcrl_ctrl.validation.wording import findings, number, seconds, table
+from dmpcrl_ctrl.validation.wording import findings, judgement_line, number, seconds, table
 
 
 def controller(**changes: Any) -> ControllerSummary:
@@ -124,3 +125,25 @@ def test_certificates_are_one_row() -> None:
              row.label == "certificates"]  # fmt: skip
     assert row.remark == "not bounded above at 3 samples"
     assert not [row for row in table(summary(controller())) if row.label == "certificates"]
+
+
+@pytest.mark.parametrize(
+    ("judgement", "text"),
+    [
+        (Judgement("mean cost <= 3", "", "mpc", 1 / 3, 3.0, True), "PASS  mpc: mean cost <= 3 (measured 0.333333)"),
+        (
+            Judgement("max solve time <= 1 s", "calm", "mpc", 2e-3, 1e-3, False, "s"),
+            "FAIL  calm: mpc: max solve time <= 1 s (measured 2 ms)",
+        ),
+        (
+            Judgement("clean runs >= 99 %", "", "mpc", 98.0, 99.0, False, "%"),
+            "FAIL  mpc: clean runs >= 99 % (measured 98 %)",
+        ),
+        (
+            Judgement("max residual < 1", "", "lqr", float("nan"), 1.0, False),
+            "FAIL  lqr: max residual < 1 (not measured)",
+        ),
+    ],
+)
+def test_a_judgement_is_one_line(judgement: Judgement, text: str) -> None:
+    assert judgement_line(judgement) == text

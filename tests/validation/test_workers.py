@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,47 @@ def test_an_interruption_ends_the_workers_too(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 3, done.stderr
     assert time.monotonic() - start < 50
+
+
+class Breaking(ThreadPoolExecutor):
+    """An executor that loses a worker at each call of a negative number, and the first of zero."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(self.lose, fn, *args)
+
+    def lose(self, fn: Any, task: tuple[str, int]) -> Any:
+        marker, number = task
+        if number < 0 or (number == 0 and not Path(marker).exists()):
+            Path(marker).touch()
+            raise BrokenExecutor("lost")
+        return fn(task)
+
+
+def test_a_lost_call_on_another_executor_is_tried_once_more(tmp_path: Path) -> None:
+    tasks = [(str(tmp_path / "marker"), k) for k in (1, 0, -1, 2)]
+    with Breaking(1) as pool:
+        found = {task[1]: answer for task, answer in on_executor(mortal, tasks, pool)}
+    assert found == {0: 0, 1: 1, 2: 2, -1: DIED}
+
+
+def test_an_executor_that_is_closed_answers_for_every_call() -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    found = dict(on_executor(squared, [1, 2], pool))
+    assert set(found) == {1, 2}
+    assert all(str(answer).startswith("its executor takes no more calls: RuntimeError") for answer in found.values())
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """Its output stays open for as long as one of them lives."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal, time\n"
+        "from dmpcrl_ctrl.validation.workers import on_processes\n"
+        "if __name__ == '__main__':\n"
+        "    for task, answer in on_processes(time.sleep, [0.0, 60.0], 2):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
