@@ -65,7 +65,13 @@ def changed(file: Path, old: str, new: str) -> Path:
 def test_a_folder_holds_logs_numbers_and_verdict(file: Path, tmp_path: Path) -> None:
     outcome = run(file, tmp_path / "out")
     assert outcome.passed
-    assert [path.name for path in outcome.files] == ["campaign.json", "table.json", "table.csv", "junit.xml"]
+    assert [path.name for path in outcome.files] == [
+        "campaign.json",
+        "table.json",
+        "table.csv",
+        "junit.xml",
+        "report.html",
+    ]
     assert all(path.is_file() for path in outcome.files)
     assert len(list((tmp_path / "out").glob("*.h5"))) == 4
     assert not (tmp_path / "out" / JOURNAL).exists()
