@@ -14,7 +14,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-long test-browser bench lint format types laws clean FORCE
+.PHONY: help install run test test-long test-browser bench docs lint format types laws clean FORCE
 
 help:
 	@echo "make run        run examples/hycon2_scenario1.toml, write its report to $(OUT)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-browser  the pages in a headless Chromium, which has to be installed"
 	@echo "make lint       ruff (rules, format);  make format: mend them;  make types: mypy"
 	@echo "make bench      speed, as ratios within one run: docs/performance.md"
+	@echo "make docs       the documentation site: docs/_build/index.html"
 	@echo "make install    only set up $(VENV);  make clean: remove what was built (not runs/)"
 
 install: $(VENV)/installed
@@ -42,6 +43,10 @@ test-browser: $(VENV)/installed
 bench: $(VENV)/installed
 	$(ONE_THREAD) $(BIN)/python -m benchmarks
 
+docs: $(VENV)/installed
+	$(ONE_THREAD) $(BIN)/python -m sphinx -q -n -W --keep-going docs/site docs/_build
+	@echo docs/_build/index.html
+
 lint: $(VENV)/installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
@@ -55,7 +60,7 @@ format: $(VENV)/installed
 types: $(VENV)/installed
 	@tree=$$(echo build/__editable__.*); \
 	echo "mypy dmpcrl_ctrl tests"; \
-	MYPYPATH=$$tree $(BIN)/python -m mypy $$tree/dmpcrl_ctrl tests $(wildcard examples/*.py benchmarks/*.py docs/*.py) > $(VENV)/types; \
+	MYPYPATH=$$tree $(BIN)/python -m mypy $$tree/dmpcrl_ctrl tests $(wildcard examples/*.py benchmarks/*.py docs/*.py docs/site/*.py) > $(VENV)/types; \
 	status=$$?; \
 	sed -E "s#$$tree/dmpcrl_ctrl/(plants|controllers|cosim|validation)/#\1/#; s#$$tree/##" $(VENV)/types; \
 	exit $$status
@@ -91,5 +96,5 @@ endef
 make_venv = rm -f $(VENV)/installed && $(PYTHON) -m venv --clear $(VENV)
 
 clean:
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info
+	rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
