@@ -63,6 +63,15 @@ def test_commands_and_files_of_the_readme_exist() -> None:
     for target in re.findall(r"^make (\S+)", README, flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
     for name in re.findall(r"examples/\w+\.toml|docs/[\w./]+", README):
-        assert (ROOT / name).is_file(), name
+        assert (ROOT / name).exists(), name
     for name in re.findall(r"`(\w+\.toml)`", README):
         assert (ROOT / "examples" / name).is_file(), name
+
+
+def test_the_loop_in_other_tools_ends_where_the_first_one_does(folder: Path) -> None:
+    from dmpcrl_ctrl.cosim import open_log
+
+    numbers = (folder / f"block_{len(BLOCKS) - 1}.out").read_text(encoding="utf-8")
+    found = [float(number) for number in re.findall(r"[-+.\de]+", numbers)]
+    # the order is output by output: position and speed, through Gymnasium and through python-control
+    assert found == pytest.approx([*open_log(folder / "cart.h5").state[-1]] * 2, rel=1e-6, abs=1e-8)
