@@ -1,5 +1,7 @@
 """Draws the pictures of README and documentation anew: python docs/pictures.py"""
 
+import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,11 +74,43 @@ def on_white(figure: Path, target: Path) -> None:
     target.write_text(f'{head}><rect width="100%" height="100%" fill="white"/>{body}', encoding="utf-8")
 
 
+def campaign_page(page: Path, target: Path) -> None:
+    """The head of a campaign's page, and beside it a run of the nominal MPC that is read at a sample; in Chromium."""
+    from matplotlib import image
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--hide-scrollbars", "--window-size=760,1120"):
+        options.add_argument(argument)
+    browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    try:
+        browser.get(page.resolve().as_uri())
+        halves = [browser.get_screenshot_as_png()]
+        for name, text in (("group", "nominal"), ("other", "learned, same noise"), ("panel", "dtheta (4)")):
+            Select(browser.find_element(By.ID, f"choose-{name}")).select_by_visible_text(text)
+        chart = browser.find_element(By.CLASS_NAME, "chart")
+        browser.execute_script("arguments[0].focus()", chart)
+        ActionChains(browser).send_keys(Keys.ARROW_UP, Keys.HOME, *[Keys.ARROW_RIGHT] * 70).perform()
+        browser.execute_script("document.getElementById('spread').scrollIntoView()")
+        halves.append(browser.get_screenshot_as_png())
+    finally:
+        browser.quit()
+    image.imsave(target, np.hstack([image.imread(io.BytesIO(half)) for half in halves]))
+
+
 if __name__ == "__main__":
     for figure, picture in (("fig5.svg", "learning.svg"), ("learners.svg", "learners.svg")):
         reproduced = HERE.parent / "runs" / "paper" / figure
         if reproduced.exists():  # what takes an hour is not run from here
             on_white(reproduced, HERE / picture)
+    campaign = HERE.parent / "runs" / "campaign" / "report.html"
+    if campaign.exists():  # of the command in the README
+        campaign_page(campaign, HERE / "campaign.png")
     example = load_experiment(HERE.parent / "examples" / "hycon2_scenario1.toml")
     power_network(example, HERE / "hycon2_scenario1.png")
     admm(
