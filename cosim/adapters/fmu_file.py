@@ -18,6 +18,8 @@ from dmpcrl_ctrl.errors import FMUError
 
 _LARGEST, _LARGEST_DESCRIPTION = 1 << 31, 1 << 26  # bytes, unpacked
 _DESCRIPTION = "modelDescription.xml"
+# what Python's zipfile raises of an archive that is damaged or made to look so (of names too: UnicodeError, ValueError)
+_DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +120,7 @@ def unpack(description: Description, folder: Path) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             archive.extractall(folder)
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise FMUError(f"{file} cannot be unpacked: {_one_line(error)}") from error
 
 
@@ -128,10 +130,10 @@ def _check_archive(file: Path) -> None:
             entries = archive.infolist()
     except FileNotFoundError:
         raise FMUError(f"there is no file {file}") from None
-    except zipfile.BadZipFile as error:
-        raise FMUError(f"{file} is no FMU: {_one_line(error)}") from error
     except OSError as error:
         raise FMUError(f"{file} cannot be read: {error.strerror or error}") from error
+    except _DAMAGED as error:
+        raise FMUError(f"{file} is no FMU: {_one_line(error)}") from error
     for entry in entries:
         name = entry.orig_filename
         parts = PurePosixPath(name).parts
@@ -160,7 +162,7 @@ def _version(file: Path) -> str:
     try:
         with zipfile.ZipFile(file) as archive, archive.open(_DESCRIPTION) as text:
             parser.ParseFile(text)
-    except (expat.ExpatError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+    except (expat.ExpatError, *_DAMAGED) as error:
         raise FMUError(f"{file}: {_DESCRIPTION} cannot be read: {_one_line(error)}") from error
     tag, attributes = found[0]
     if tag != "fmiModelDescription":
@@ -173,4 +175,4 @@ def _kind(kind: Any) -> str:
 
 
 def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__

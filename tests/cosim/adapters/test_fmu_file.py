@@ -57,6 +57,42 @@ def test_what_is_no_fmu(write: Callable[[Path], object], message: str, tmp_path:
     assert "some.fmu" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def changed(old: bytes, new: bytes) -> Callable[[Path], None]:
+    """An archive with bytes of its last directory replaced, or of its contents where it has no such ones."""
+
+    def write(path: Path) -> None:
+        archive(modelDescriptionxml=MODEL_EXCHANGE, é="")(path)
+        head, found, tail = path.read_bytes().rpartition(old)
+        assert found
+        path.write_bytes(head + new + tail)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (changed(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xff"), "is no FMU: zip file version 25.5"),
+        (changed("é".encode(), b"\xff\xff"), "is no FMU: 'utf-8' codec can't decode byte 0xff"),
+    ],
+    ids=["version", "name"],
+)
+def test_an_archive_that_zipfile_stumbles_over(write: Callable[[Path], None], message: str, tmp_path: Path) -> None:
+    test_what_is_no_fmu(write, message, tmp_path)
+
+
+def test_a_description_that_ends_too_early(tmp_path: Path) -> None:
+    """Its size in the directory is larger than the file."""
+    file = tmp_path / "some.fmu"
+    archive(modelDescriptionxml=MODEL_EXCHANGE)(file)
+    content = bytearray(file.read_bytes())
+    at = content.rfind(b"PK\x01\x02") + 20
+    content[at : at + 8] = (10**6).to_bytes(4, "little") * 2
+    file.write_bytes(content)
+    with pytest.raises(FMUError, match="modelDescription.xml cannot be read: EOFError"):
+        describe(file)
+
+
 def test_a_file_that_claims_terabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "some.fmu"
     archive(modelDescriptionxml=MODEL_EXCHANGE)(file)
