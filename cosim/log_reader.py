@@ -167,7 +167,10 @@ class LogReader:
     def _walk(self, group: h5py.h5g.GroupID, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
         """Every dataset by its path; what leads out of the file, or claims more than it holds, is refused."""
         for raw in group:
-            name = raw.decode("utf-8", "surrogateescape")
+            try:
+                name = raw.decode()
+            except UnicodeDecodeError as error:
+                raise self.fault(prefix or "/", "names in UTF-8", repr(raw)) from error
             path = prefix + name
             if path.count("/") > _DEEPEST:
                 raise self.fault(prefix, f"at most {_DEEPEST} groups in each other", "more")

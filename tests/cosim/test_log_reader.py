@@ -123,6 +123,22 @@ def test_groups_in_a_circle_are_walked_once(log: Path) -> None:
     assert "g/value" in LogReader.open(log)
 
 
+@pytest.mark.parametrize("kind", ["array", "group", "link"])
+def test_names_that_are_no_text_are_refused(log: Path, kind: str) -> None:
+    """They would be an error wherever a name is written, or looked up, later on."""
+    with h5py.File(log, "r+") as file:
+        group = file["g"]
+        if kind == "array":
+            space, number = h5py.h5s.create_simple((2,)), h5py.h5t.NATIVE_DOUBLE
+            h5py.h5d.create(group.id, b"\xff\xfe", number, space)
+        elif kind == "group":
+            h5py.h5g.create(group.id, b"\xff\xfe")
+        else:
+            group.id.links.create_soft(b"\xff\xfe", b"/time")
+    with pytest.raises(LogError, match=r"log.h5: g/: expected names in UTF-8, found b'.xff.xfe'"):
+        LogReader.open(log)
+
+
 def test_claims_beyond_the_file_are_refused(log: Path) -> None:
     with h5py.File(log, "r+") as file:
         file.create_dataset("g/huge", (10**13,), "f8", chunks=(1000,))
