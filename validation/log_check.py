@@ -91,6 +91,9 @@ def _rows(reader: LogReader, run: Run) -> Verdict:
             tables[_axis_of(path)].append(path)
     parts = []
     for axis, rows in lengths.items():
+        for path in (*tables[axis], DIGESTS[axis]):
+            if reader.shape(path)[0] < rows:
+                raise reader.fault(path, f"{rows} rows, as many as in {axis}", str(reader.shape(path)[0]))
         found = row_digests({path: reader.array(path, rows) for path in tables[axis]})
         bad = np.flatnonzero((found != reader.array(DIGESTS[axis], rows)).any(axis=1))
         first = f"{axis} = {reader.array(axis, rows)[bad[0]]:g} s: its SHA-256 is another" if len(bad) else ""

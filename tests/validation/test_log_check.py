@@ -335,6 +335,16 @@ def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
         verify_log(tmp_path / "text.h5")
 
 
+@pytest.mark.parametrize("where", ["more", "plant/more"])
+def test_an_array_of_fewer_rows_is_named(logs: dict[str, Path], tmp_path: Path, where: str) -> None:
+    path = tmp_path / "short.h5"
+    shutil.copy(logs["central"], path)
+    with h5py.File(path, "r+") as file:
+        file.create_dataset(where, data=[1.0], maxshape=(None,))
+    with pytest.raises(LogError, match=f"short.h5: {where}: expected 8 rows, as many as in sample, found 1"):
+        verify_log(path)
+
+
 def test_a_log_of_learning_passes_and_says_what_is_not_recomputed(tmp_path: Path) -> None:
     simulate(chain_plant(), chain_learning(distributed=False), t_end=5.0, log=tmp_path / "learned.h5").close()
     verdicts = {verdict.check: verdict for verdict in verify_log(tmp_path / "learned.h5")}
