@@ -94,10 +94,17 @@ class Solves:
 
     @cached_property
     def certified(self) -> NDArray[np.bool_]:
-        """(K,): rows that must have a certificate."""
+        """(K,): rows that must have a certificate, or that say they have one, whether it was due or not."""
         if not self.interval:
             return np.zeros_like(self.due)
-        return self.well & ((np.cumsum(self.due) - 1) % self.interval == 0)
+        return self.well & (((np.cumsum(self.due) - 1) % self.interval == 0) | self.claimed)
+
+    @cached_property
+    def claimed(self) -> NDArray[np.bool_]:
+        """(K,): rows at which any number of a certificate stands."""
+        claims = [claim for name, claim in self.claims.items() if name.startswith("certificate/")]
+        found = [~np.isnan(claim).reshape(len(claim), -1).all(axis=1) for claim in claims]
+        return self.due & np.any([np.zeros_like(self.due), *found], axis=0)
 
     @cached_property
     def well(self) -> NDArray[np.bool_]:
@@ -148,6 +155,8 @@ def _row(solves: Solves, k: int) -> Iterator[Part]:
     if not solves.well[k]:
         missing = float(np.isnan(solves.claims["value"][k]))
         yield "values", compared(solves.where(k, "a failed solve has no value"), missing, 1.0)
+        if solves.claimed[k]:
+            yield "bracket", compared(solves.where(k, "certificates of a failed solve"), 1.0, 0.0)
         return
     logged = solves.logged
     points = agent_points(logged.problem, logged.data(k), logged.plans(k), logged.duals(k))

@@ -106,6 +106,24 @@ def test_a_certificate_that_is_due_must_be_there() -> None:
     assert alter(agents(certify=3), "certificate/lower", scaled(2, np.nan))["bracket"] is Outcome.PASSED
 
 
+@pytest.mark.parametrize("row", [2, 3])
+def test_a_certificate_that_is_not_due_is_checked_where_it_stands(row: int) -> None:
+    """How often it is due is what the log says, and a report shows whatever certificates there are."""
+    run = agents()
+    run._reader._file["controller/mpc"].attrs["certify"] = 1000
+    assert set(outcomes(Run(run._reader)).values()) == {Outcome.PASSED}
+    assert alter(run, "certificate/value_lower", scaled(row, 0.5))["bracket"] is Outcome.FAILED
+
+
+def test_a_failed_solve_has_no_certificate() -> None:
+    run = blocked()
+    assert Outcome.FAILED not in outcomes(run).values()
+    file = run._reader._file["controller/mpc"]
+    failed = int(np.flatnonzero(np.isnan(file["value"][:]))[0])
+    file["certificate/value_lower"][failed] = 1.0
+    assert outcomes(Run(run._reader))["bracket"] is Outcome.FAILED
+
+
 def test_samples_between_certificates_that_are_no_number() -> None:
     run = agents()
     run._reader._file["controller/mpc"].attrs["certify"] = -1
