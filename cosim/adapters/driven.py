@@ -138,10 +138,7 @@ class DrivenPlant:
         """
         loop = self._scheduler.start(initial_input)
         if initial_state is not None:
-            names, given = self.plant.state_names, initial_state
-            if isinstance(given, Mapping):
-                given = {**dict(zip(names, self.plant.initial_state.tolist(), strict=True)), **given}
-            x = vector(given, names, f"{self.plant.name}: initial_state")
+            x = self.checked_state(initial_state)
             loop = replace(loop, plants=(replace(loop.plants[0], x=x),))
         return self._looked_at(loop, 0, np.zeros(len(self.plant.agents)))
 
@@ -164,6 +161,13 @@ class DrivenPlant:
             if loop.tick == until:
                 return self._looked_at(loop, sample.number + 1, cost)
             loop, _ = self._scheduler.instant(loop)
+
+    def checked_state(self, initial_state: Named) -> Array:
+        """(n,): where `start` would begin; PlantError names an entry that is no number, or no state."""
+        names, given = self.plant.state_names, initial_state
+        if isinstance(given, Mapping):
+            given = {**dict(zip(names, self.plant.initial_state.tolist(), strict=True)), **given}
+        return vector(given, names, f"{self.plant.name}: initial_state")
 
     def checked(self, sample: Sample, u: ArrayLike) -> Array:
         """(m,): `u` as an array of finite numbers; SimulationError names the time and the input where it is none."""

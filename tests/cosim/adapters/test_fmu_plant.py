@@ -12,6 +12,7 @@ from pythonfmu import FmuBuilder
 from dmpcrl_ctrl.controllers import LQR, CentralizedMPC
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.cosim.adapters.driven import DrivenPlant
+from dmpcrl_ctrl.cosim.adapters.episode import Episodes
 from dmpcrl_ctrl.cosim.adapters.fmu_export import export_controller, export_plant
 from dmpcrl_ctrl.cosim.adapters.fmu_plant import STEP, FMUPlant
 from dmpcrl_ctrl.errors import FMUError, ModelError, PlantError, SimulationError
@@ -219,3 +220,16 @@ kind = "lqr"
 [simulation]
 t_end = 3.0
 """
+
+
+def test_an_episode_that_cannot_begin_leaves_the_one_that_runs(files: dict[str, Path]) -> None:
+    zero = np.zeros(3)
+    with FMUPlant(files["chain"]) as plant, FMUPlant(files["chain"]) as alone:
+        episodes, other = Episodes(plant), Episodes(alone)
+        for each in (episodes, other):
+            each.begin(0)
+            each.follow(zero)
+        for seed, options in ((0, {"initial_state": {"nothing_such": 1.0}}), (-1, {})):
+            with pytest.raises((PlantError, SimulationError)):
+                episodes.begin(seed, options)
+        assert np.array_equal(episodes.follow(zero).sample.state, other.follow(zero).sample.state)
