@@ -68,7 +68,7 @@ def export_controller(
     parameter `seed`. It samples at multiples of its sample time (declared as step size) after the experiment's start,
     and holds between. Communication steps divide the sample time, or begin at a sample and are its multiples: then it
     takes all samples in between, with the same inputs and a warning; others are refused. FMU states can be kept and
-    restored, and cannot be serialised.
+    restored (what follows is then the same to rounding), and cannot be serialised.
 
     Parameters
     ----------

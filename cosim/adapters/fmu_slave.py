@@ -1,8 +1,9 @@
 """What runs inside an FMU that was exported from here: a controller, or a plant, behind the functions of FMI 2.0.
 
 The FMU holds `SPEC`, a JSON file that says which function makes the block or plant. States go in and come out, so that
-to keep one is to keep a reference: going back is exact. An error of ours becomes a message to the master's logger, and
-the step is refused with everything as it was.
+to keep one is to keep a reference. A plant goes back exactly, a predictive controller to rounding: workspaces of its
+solvers remember where they were last, and no state holds them. An error of ours becomes a message to the master's
+logger, and the step is refused with everything as it was.
 """
 
 import json
