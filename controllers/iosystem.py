@@ -177,7 +177,7 @@ class ControllerSystem(ct.NonlinearIOSystem):
             if name in self.params:
                 measurement[self.controller.inputs.index(name)] = _number(f"{self.name}: parameter {name!r}", value)
             elif name in self._fields:
-                changes[name] = np.array(value, dtype=np.float64)
+                changes[name] = _numbers(f"{self.name}: parameter {name!r}", value)
                 key.append((name, changes[name].shape, changes[name].tobytes()))
             elif name not in self._foreign:
                 raise WiringError(f"{self.name}: parameter {_unknown(name, [*self.params, *self._fields])}")
@@ -298,6 +298,16 @@ def _number(what: str, value: Any) -> float:
     if isinstance(value, (bool, str)) or not np.isfinite(number):
         raise WiringError(f"{what} must be a finite number, got {value!r}")
     return number
+
+
+def _numbers(what: str, value: Any) -> Array:
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind in "biuf":
+            return np.array(given, dtype=np.float64)
+    except ValueError:  # rows of different lengths
+        pass
+    raise WiringError(f"{what} must be an array of real numbers, got {' '.join(repr(value).split())[:80]}")
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

@@ -82,8 +82,8 @@ class Factory:
         module, _, path = self.where.partition(":")
         try:
             found: Any = importlib.import_module(module)
-        except ImportError as error:
-            raise WiringError(f"{self.where!r}: cannot import {module!r}: {error}") from error
+        except (ImportError, SyntaxError) as error:
+            raise WiringError(f"{self.where!r}: cannot import {module!r}: {' '.join(str(error).split())}") from error
         for name in path.split("."):
             if not hasattr(found, name):
                 there = [each for each in dir(found) if not each.startswith("_")]
@@ -99,7 +99,7 @@ class Factory:
         try:
             return function(**self.arguments)
         except TypeError as error:
-            raise WiringError(f"{self.where!r}: {error}") from error
+            raise WiringError(f"{self.where!r}: {' '.join(str(error).split())}") from error
 
 
 def made(what: str, given: Any, arguments: Mapping[str, Any] | None = None) -> Any:

@@ -1,6 +1,7 @@
 """A name and JSON make what a function makes; everything else is an error that names it."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +65,19 @@ def test_a_function_a_class_and_a_method_by_name() -> None:
 def test_an_error_says_what_was_to_be_made() -> None:
     with pytest.raises(WiringError, match="^sim-0: plant: 'dmpcrl_ctrl.plants:chian': 'chian' does not exist"):
         made("sim-0: plant", "dmpcrl_ctrl.plants:chian")
+
+
+def test_a_module_that_is_no_python_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "no_python_in_here.py").write_text("no python", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(WiringError, match="cannot import 'no_python_in_here': invalid syntax .no_python_in_here.py"):
+        Factory("no_python_in_here:make").function()
+
+
+def test_an_error_of_many_lines_becomes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make() -> None:
+        raise TypeError("first\n  second")
+
+    monkeypatch.setattr("dmpcrl_ctrl.plants.made_here", make, raising=False)
+    with pytest.raises(WiringError, match="^'dmpcrl_ctrl.plants:made_here': first second$"):
+        Factory("dmpcrl_ctrl.plants:made_here")()
