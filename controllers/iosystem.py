@@ -189,7 +189,7 @@ class ControllerSystem(ct.NonlinearIOSystem):
     def _changed(self, changes: Mapping[str, Any]) -> Any:
         if not changes:
             return self.controller
-        problem = self.controller.problem
+        problem = _problem(self.controller)
         by_agent: dict[int, dict[str | tuple[str, int], Any]] = {}
         for name, value in changes.items():
             agent, field = self._fields[name]
@@ -261,10 +261,15 @@ def _constants(controller: Any, inputs: Sequence[str] | None, constants: Mapping
     }
 
 
+def _problem(controller: Any) -> Any:
+    """The models of a controller by their agents; None of a scenario MPC, which has many."""
+    return getattr(controller, "problem", None) or getattr(controller, "regulated", None)
+
+
 def _usual(controller: Any) -> dict[str, float]:
     """Signal -> what it is where nobody says it: no disturbance, and the set points of the models."""
     signals, found = controller.signals, dict.fromkeys(controller.inputs, 0.0)
-    problem = controller.scenarios.problems[0] if hasattr(controller, "scenarios") else controller.problem
+    problem = controller.scenarios.problems[0] if hasattr(controller, "scenarios") else _problem(controller)
     for names, index, field in (
         (signals.states, signals.state_index, "x_setpoint"),
         (signals.inputs, signals.input_index, "u_setpoint"),
@@ -277,7 +282,7 @@ def _usual(controller: Any) -> dict[str, float]:
 def _fields(controller: Any) -> dict[str, tuple[int, str | tuple[str, int]]]:
     """Parameter "<agent>/<field>" or "<agent>/<field>/<neighbour>" -> number of the agent, and what to change."""
     found: dict[str, tuple[int, str | tuple[str, int]]] = {}
-    problem: Any = getattr(controller, "problem", None)
+    problem = _problem(controller)
     for i, model in enumerate(problem.models if problem is not None else ()):
         for field in LocalModel.__dataclass_fields__:
             value, prefix = getattr(model, field), f"{problem.names[i]}/{field}"

@@ -39,8 +39,8 @@ class LQR(AsIOSystem):
 
     Attributes
     ----------
-    problem
-        The models, with a horizon that says nothing.
+    regulated
+        The models, as a problem whose horizon says nothing. Not `problem`: a log would tell of an MPC.
     gain
         (m, n) K, in the order of `signals.inputs` and `signals.states`.
 
@@ -84,7 +84,7 @@ class LQR(AsIOSystem):
         delay: float = 0.0,
         agents: Sequence[str] = (),
     ) -> None:
-        self.problem = problem = MPCProblem(tuple(models), 1, names=tuple(agents))
+        self.regulated = problem = MPCProblem(tuple(models), 1, names=tuple(agents))
         self.signals = Signals.of_names(problem) if signals is None else signals
         self.sample_time = sample_time
         self.name = name

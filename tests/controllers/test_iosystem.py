@@ -184,7 +184,7 @@ def test_couplings_and_gains_are_parameters_too() -> None:
     assert np.array_equal(found, built.output(0.0, x, measured)) and not np.array_equal(
         found, system.output(0.0, x, measured)
     )
-    weights = [100.0 * model.R for model in lqr.problem.models]
+    weights = [100.0 * model.R for model in lqr.regulated.models]
     dear = {f"area_{i + 1}/R": weight for i, weight in enumerate(weights)}
     measured = np.linspace(-0.02, 0.02, len(lqr.inputs))
     expected = LQR.for_plant(plant, hold="area", R=100.0 * np.eye(4) * models[0].R[0, 0])

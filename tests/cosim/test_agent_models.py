@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dmpcrl_ctrl.controllers import DistributedMPC
+from dmpcrl_ctrl.controllers import LQR, DistributedMPC
 from dmpcrl_ctrl.cosim import simulate
 from dmpcrl_ctrl.errors import WiringError
 from dmpcrl_ctrl.model import LocalModel
-from dmpcrl_ctrl.plants import power_network
+from dmpcrl_ctrl.plants import chain, power_network
 from dmpcrl_ctrl.problem import MPCProblem
 
 Make = Callable[..., Any]
@@ -64,3 +64,12 @@ def test_an_agent_that_cannot_be_a_group_is_named(make_plant: Make, make_block: 
     problem = MPCProblem((LocalModel([[1.0]], [[1.0]], [[1.0]], [[1.0]]),), 3, names=(name,))
     with pytest.raises(WiringError, match=f"block: agent '{name}': a log holds no such name"):
         simulate(make_plant(0.0, 1.0), make_block("x0", "u0", lambda k, y: [0.0], problem=problem), t_end=1)
+
+
+def test_a_regulator_predicts_nothing() -> None:
+    """Its log tells of no horizon, and its agents may be called anything."""
+    plant = chain()
+    own = LQR.for_plant(plant)
+    for lqr in (own, LQR(own.regulated.models, 1.0, own.signals, agents=["a/b", *own.regulated.names[1:]])):
+        with simulate(plant, lqr, t_end=2) as run:
+            assert "model" not in run._reader.groups("controller/lqr")
