@@ -20,6 +20,8 @@ from dmpcrl_ctrl.cosim.unclosed import SIGNATURE, UnclosedFile, is_unclosed
 from dmpcrl_ctrl.errors import LogError
 
 _DEEPEST = 20
+# of the file's size, what all arrays together may claim: one that has several names is counted for each
+_NAMED = 16
 
 
 class LogReader:
@@ -38,6 +40,7 @@ class LogReader:
         self._file, self._path = file, path
         self._readonly = file.mode == "r"
         # by identifiers: h5py's own objects cost three times as much, and there are 35 arrays an agent
+        self._claimed = 0
         self._datasets = dict(self._walk(file["/"].id, "", set()))
 
     @classmethod
@@ -118,6 +121,7 @@ class LogReader:
             raise self.fault(path, "a list of names", f"type {dataset.dtype}, shape {dataset.shape}")
         with self._reading(path):
             self._require_stored(dataset, path)
+            self._require_texts(dataset, path)
             return tuple(dataset.asstr()[:].tolist())
 
     def attributes(self, group: str = "/") -> dict[str, Any]:
@@ -137,7 +141,9 @@ class LogReader:
         with self._reading(path):
             given = self._dataset(path).attrs
             wanted = ("units", "long_name", "flag_values", "flag_meanings", "_FillValue")
-            return {name: given[name] for name in wanted if name in given}
+            there = {name: given.get_id(name) for name in wanted if name in given}
+            # many texts may stand for one that is long
+            return {name: given[name] for name, kind in there.items() if kind.shape == () or kind.dtype.kind in "fiu"}
 
     def fault(self, path: str, expected: str, found: str) -> LogError:
         """The error for something that is not as it should be."""
@@ -199,6 +205,11 @@ class LogReader:
         if shapeless or size > self._size():
             claim = "no shape" if shapeless else f"shape {space.shape} ({size} bytes)"
             raise self.fault(path, f"at most the file's own {self._size()} bytes", claim)
+        self._claimed += size
+        if self._claimed > _NAMED * self._size():
+            raise self.fault(
+                path, f"all arrays together at most {_NAMED} times the file's {self._size()} bytes", "more"
+            )
 
     def _require_stored(self, dataset: h5py.Dataset, path: str) -> None:
         """All of it is there and lies within the file: else HDF5 may read zeros."""
@@ -213,6 +224,23 @@ class LogReader:
         size, last = self._size(), max(ends, default=0)
         if len(ends) < expected or last > size:
             raise self.fault(path, f"{expected} chunks within {size} bytes", f"{len(ends)} up to byte {last}")
+
+    def _require_texts(self, dataset: h5py.Dataset, path: str) -> None:
+        """Together they are no longer than the file: what an array of texts holds is their lengths and where they are,
+        and all may be in one place.
+        """
+        if self._path is None or not dataset.size or h5py.check_string_dtype(dataset.dtype).length is not None:
+            return
+        # in the file, an entry is longer than the pointer that it becomes
+        offset, entry = dataset.id.get_offset(), dataset.id.get_storage_size() // dataset.size
+        if offset is None:
+            raise self.fault(path, "texts in one piece", f"chunks {dataset.chunks}")
+        with self._path.open("rb") as raw:
+            raw.seek(offset)
+            lengths = np.frombuffer(raw.read(entry * dataset.size), dtype=np.uint8).reshape(-1, entry)[:, :4]
+        total = int(np.ascontiguousarray(lengths).view("<u4").sum(dtype=np.uint64))
+        if total > self._size():
+            raise self.fault(path, f"texts of at most the file's own {self._size()} bytes", f"{total} bytes")
 
     def _size(self) -> int:
         """Bytes of the file, which may be growing."""

@@ -148,6 +148,52 @@ def test_claims_beyond_the_file_are_refused(log: Path) -> None:
         LogReader.open(log)
 
 
+def test_one_array_under_many_names_is_refused(log: Path) -> None:
+    with h5py.File(log, "r+") as file:
+        file["g/large"] = np.zeros(100_000)
+        for k in range(20):
+            file[f"g/again_{k:02}"] = file["g/large"]
+    with pytest.raises(LogError, match=r"g/again_1\d: expected all arrays together at most 16 times the file's"):
+        LogReader.open(log)
+
+
+def test_one_long_text_that_stands_for_many_is_refused(log: Path) -> None:
+    """Each entry of an array of texts is where one lies in the file: here all are in the same place."""
+    with h5py.File(log, "r+") as file:
+        texts = file.create_dataset("g/texts", shape=(40,), dtype=h5py.string_dtype())
+        texts[0], texts[1] = "a" * 200_000, "b"
+        at, size = texts.id.get_offset(), texts.id.get_storage_size()
+    content = bytearray(log.read_bytes())
+    reader = LogReader.open(log)
+    assert len(reader.labels("g/texts")) == 40
+    reader.close()
+    content[at : at + size] = bytes(content[at : at + size // 40]) * 40
+    log.write_bytes(content)
+    reader = LogReader.open(log)
+    with pytest.raises(LogError, match=r"g/texts: expected texts of at most the file's own \d+ bytes, found 8000000"):
+        reader.labels("g/texts")
+    reader.close()
+
+
+def test_texts_in_pieces_are_refused(log: Path) -> None:
+    with h5py.File(log, "r+") as file:
+        file.create_dataset("g/texts", data=["a", "b"], dtype=h5py.string_dtype(), chunks=(1,))
+    reader = LogReader.open(log)
+    with pytest.raises(LogError, match=r"g/texts: expected texts in one piece, found chunks \(1,\)"):
+        reader.labels("g/texts")
+    reader.close()
+
+
+def test_of_attributes_single_texts_and_numbers_are_read(log: Path) -> None:
+    with h5py.File(log, "r+") as file:
+        file["g/value"].attrs["units"] = np.array(["V"] * 3, dtype=object)
+        file["g/value"].attrs["flag_values"] = [1, 2]
+    reader = LogReader.open(log)
+    found = reader.dataset_attributes("g/value")
+    assert set(found) == {"long_name", "flag_values"} and found["flag_values"].tolist() == [1, 2]
+    reader.close()
+
+
 def test_filters_that_may_run_foreign_code_are_refused(log: Path) -> None:
     with h5py.File(log, "r+") as file:
         file.create_dataset("g/packed", data=np.zeros(100), compression="gzip")
