@@ -153,7 +153,10 @@ class PlantEnv(gymnasium.Env):
         )
 
     def policy(self, controller: Block, *, seed: int = 0) -> ControllerPolicy:
-        """A controller as policy: `action = policy(observation)`, or `policy(observation, info)` for one that learns.
+        """A controller as policy: `action = policy(observation)`, or `policy(observation, info)`.
+
+        `info` is needed by one that learns, and where the plant takes inputs less often than the environment samples:
+        what was applied is then not the last action.
 
         With `reset(seed=seed)` the closed loop is `simulate(plant, controller, seed=seed)`, to the last bit.
 

@@ -116,7 +116,8 @@ class ControllerPolicy:
             (len(signals),).
         info
             What the environment gave with it: what was applied, and the cost. A block that learns needs it; without it
-            the cost is NaN.
+            the cost is NaN. Without it the last action is taken to have been applied, within its limits, which is not
+            so of a discrete plant that is sampled between its own samples.
 
         Returns
         -------

@@ -277,3 +277,26 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, f"dmpcrl_ctrl.cosim.adapters.{module}", raising=False)
         with pytest.raises(WiringError, match=rf"(?i)^{package} is not installed: pip install 'dmpcrl-ctrl\[gym\]'$"):
             importlib.import_module(f"dmpcrl_ctrl.cosim.adapters.{module}")
+
+
+class Counting:
+    """Says what it sees beside what was applied."""
+
+    name, sample_time, inputs, outputs = "counting", 0.25, ("x",), ("u",)
+
+    def init(self, seed: int) -> None:
+        """Nothing is kept."""
+
+    def step(self, state: None, tick: int, measurement: Any, applied: Any, cost: Any) -> Any:
+        return state, np.array([0.1 * tick - 0.5 * applied[0]]), {}
+
+
+def test_between_samples_of_a_discrete_plant_a_policy_has_to_be_told_what_was_applied() -> None:
+    system = ct.ss([[0.9]], [[1.0]], [[1.0]], 0, 0.5, states=["x"], inputs=["u"], outputs=["x"])
+    plant = Plant(system, name="slow", initial_state=[1.0])
+    run, env = simulate(plant, Counting(), t_end=4), PlantEnv(plant, 0.25)
+    policy = env.policy(Counting())
+    observation, info = env.reset(seed=0)
+    for k in range(16):
+        observation, *_, info = env.step(policy(observation, info))
+        assert info["applied"].tolist() == run.input[k].tolist()
