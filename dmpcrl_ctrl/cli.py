@@ -146,10 +146,9 @@ def verify(
             verdicts = verify_block(target, examples=examples, seed=seed)
         else:
             from dmpcrl_ctrl.validation.log_check import verify_log
-            from dmpcrl_ctrl.validation.runner import LOG
+            from dmpcrl_ctrl.validation.runner import log_of
 
-            path = Path(target)
-            verdicts = verify_log(path / LOG if path.is_dir() else path, progress)
+            verdicts = verify_log(log_of(Path(target)), progress)
     failed = show_verdicts(verdicts, target)
     raise typer.Exit(FAILED if failed else 0)
 
@@ -205,12 +204,15 @@ def watch(
     with one_line_errors(BAD_INPUT, "the run itself goes on"):
         from rich.live import Live
 
-        from dmpcrl_ctrl.validation.runner import LOG
+        from dmpcrl_ctrl.errors import LogError
+        from dmpcrl_ctrl.validation.runner import LOG, log_of
         from dmpcrl_ctrl.validation.watch import Look, follow
         from dmpcrl_ctrl.validation.watch_screen import line, screen
 
         # a folder that is still to come has no suffix, as a log has
-        path = target / LOG if target.is_dir() or (wait and not target.suffix) else target
+        path = target / LOG if wait and not target.suffix and not target.exists() else log_of(target)
+        if not (wait or path.exists()):
+            raise LogError(f"{path}: there is no such log; --wait waits for one that is yet to come")
         console = Console(highlight=False, width=None if sys.stdout.isatty() else 80)
         seen: Look | None = None
         if once or not console.is_terminal:

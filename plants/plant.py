@@ -309,7 +309,8 @@ class Plant:
         own = self._predicted.sample_time
         if own is not None and exact_seconds(sample_time) != own:
             raise ModelError(
-                f"{self.name}: the model has a sample time of its own, {float(own):g} s; got {sample_time} s"
+                f"{self.name}: the model has a sample time of its own, {float(own):g} s; got {sample_time} s: "
+                f"give sample_time={float(own):g}"
             )
         options = MPCOptions.of(mpc, self.name)
         partition = self._partition if hold == "area" else whole(self._names, self.name)

@@ -116,6 +116,7 @@ def test_verify_recomputes_a_log_and_names_what_was_altered(place: Path) -> None
 def test_verify_of_nothing_is_one_line_and_status_2(place: Path) -> None:
     assert_one_line(command("verify", "none.h5", cwd=place), 2, "none.h5", "cannot be read")
     assert_one_line(command("verify", "two.toml", cwd=place), 2, "is no HDF5 file")
+    assert_one_line(command("watch", "none.h5", "--once", cwd=place), 2, "none.h5: there is no such log", "--wait")
     assert_one_line(command("verify", "no_such_module:block", cwd=place), 2, "no_such_module")
 
 

@@ -142,10 +142,11 @@ def solve_times(recorded: Mapping[Group, Recorded]) -> Picture | None:
         limit = 1e3 * own.sample_time
         ax.plot([limit, limit], [row - 0.42, row + 0.42], color=LIMIT, linewidth=1.6, linestyle=(0, (3, 1.5)))
         if row == 0 or own.sample_time != list(there.values())[row - 1].sample_time:
-            ax.text(
-                limit,
-                row - 0.42,
-                f"sample time {seconds(own.sample_time)} ",
+            ax.annotate(
+                f"sample time {seconds(own.sample_time)}",
+                (limit, row - 0.42),
+                (-4.0, 0.0),
+                textcoords="offset points",
                 color=LIMIT,
                 fontsize=8,
                 ha="right",

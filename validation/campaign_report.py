@@ -23,7 +23,7 @@ from dmpcrl_ctrl.validation.campaign_logs import Group, groups_of, read_logs
 from dmpcrl_ctrl.validation.campaign_table import Difference, Line, table
 from dmpcrl_ctrl.validation.campaign_traces import Embedded, in_order_of_interest
 from dmpcrl_ctrl.validation.report import page
-from dmpcrl_ctrl.validation.wording import Finding
+from dmpcrl_ctrl.validation.wording import Finding, seconds
 
 _HERE = Path(__file__).parent
 _NONE = "–"
@@ -149,6 +149,8 @@ def _compared(label: str, apart: Difference) -> str:
         differs = f"{label} differs by {_signed(apart.mean)} from {apart.reference}"
         return f"{differs} on the same noise; one pair proves nothing."
     pairs = _counted(apart.pairs, "pair")
+    if apart.low == apart.high == 0.0:
+        return f"{label} costs the same as {apart.reference} on the same noise ({pairs})."
     if not math.isfinite(apart.low) or apart.low <= 0.0 <= apart.high:
         mean = _signed(apart.mean)
         return f"{label} shows no difference to {apart.reference} on the same noise (mean {mean} a run, {pairs})."
@@ -178,16 +180,20 @@ def _cells(line: Line) -> dict[str, Any]:
 
 
 def _judged(own: Judgement) -> dict[str, Any]:
-    unit = f" {own.unit}" if own.unit else ""
     where = Group(own.scenario, own.controller).label
-    measured = f"{_number(own.measured, 6)}{unit}" if math.isfinite(own.measured) else "no number"
     return {
         "criterion": own.criterion,
         "where": where,
-        "measured": measured,
-        "bound": f"{_number(own.bound, 6)}{unit}",
+        "measured": _measure(own.measured, own.unit) if math.isfinite(own.measured) else "no number",
+        "bound": _measure(own.bound, own.unit),
         "passed": own.passed,
     }
+
+
+def _measure(value: float, unit: str) -> str:
+    if unit == "s":
+        return seconds(value)
+    return _number(value, 6) + (f" {unit}" if unit else "")
 
 
 def _facts(campaign: Campaign, heading: CampaignHeading, groups: Mapping[Group, Any]) -> str:

@@ -6,6 +6,7 @@ far less from seed to seed than the costs themselves:
     mean(d) +- t_{n-1}(0.975) s(d) / sqrt(n),     d = cost - cost of the reference, by seed
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,11 +18,13 @@ from dmpcrl_ctrl.errors import CampaignError
 from dmpcrl_ctrl.validation.campaign import Campaign, RunResult
 
 _CONFIDENCE = 0.95
+# of the cost: two ways of solving one problem differ by this much and no less
+_SAME = 1e-9
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Cost less that of the reference, over the seeds that both finished.
+    """Cost less that of the reference, over the seeds that both finished; equal where they differ by rounding alone.
 
     Attributes
     ----------
@@ -129,6 +132,11 @@ def line(results: Iterable[RunResult], difference: Difference | None = None) -> 
     )
 
 
+def cost_apart(mine: float, theirs: float) -> float:
+    """How much more the first costs; nothing where rounding alone makes them differ."""
+    return 0.0 if math.isclose(mine, theirs, rel_tol=_SAME) else mine - theirs
+
+
 def difference(results: Iterable[RunResult], reference: Iterable[RunResult]) -> Difference | None:
     """Paired by seed; None where the two have no seed in common."""
     others = {run.index: run for run in reference if run.ok}
@@ -137,7 +145,7 @@ def difference(results: Iterable[RunResult], reference: Iterable[RunResult]) -> 
     pairs = [(run.cost, others[run.index].cost) for run in results if run.ok and run.index in others]
     if not pairs:
         return None
-    apart = np.array([mine - theirs for mine, theirs in pairs])
+    apart = np.array([cost_apart(mine, theirs) for mine, theirs in pairs])
     half = float(stats.t.ppf(0.5 + _CONFIDENCE / 2.0, max(len(apart) - 1, 1))) * _deviation(apart) / len(apart) ** 0.5
     mean, name = _mean(apart), next(iter(others.values())).controller
     return Difference(name, len(apart), mean, mean - half, mean + half, int((apart < 0.0).sum()))
@@ -164,6 +172,8 @@ def as_text(lines: Iterable[Line]) -> str:
 
 
 def _against(apart: Difference) -> str:
+    if apart.low == apart.high == 0.0:
+        return f"the same as {apart.reference}, {apart.pairs} pairs"
     return f"{apart.mean:+.4g} [{apart.low:+.4g}, {apart.high:+.4g}] to {apart.reference}, {apart.pairs} pairs"
 
 

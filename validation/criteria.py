@@ -24,6 +24,7 @@ from dmpcrl_ctrl.errors import CampaignError
 from dmpcrl_ctrl.status import Status
 from dmpcrl_ctrl.validation.campaign import RunResult
 from dmpcrl_ctrl.validation.campaign_heading import Judgement
+from dmpcrl_ctrl.validation.campaign_table import cost_apart
 from dmpcrl_ctrl.validation.certified import largest_residuals
 from dmpcrl_ctrl.validation.record_fields import last_numbers, numbers
 from dmpcrl_ctrl.validation.section import nearest
@@ -160,7 +161,7 @@ class Criterion:
         finished = [run for run in runs if run.ok]
         if self.needs_reference:
             others = {run.index: run.cost for run in reference if run.ok}
-            values = np.array([run.cost - others[run.index] for run in finished if run.index in others])
+            values = np.array([cost_apart(run.cost, others[run.index]) for run in finished if run.index in others])
         elif self.quantity in OF_A_RUN:
             values = np.array([OF_A_RUN[self.quantity](run) for run in finished])
         else:

@@ -44,7 +44,7 @@ def panel_row(titles: list[str], height: float) -> tuple[Figure, list[Axes]]:
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#9a9a9a")
-        ax.tick_params(colors="#404040", labelsize=8)
+        ax.tick_params(which="both", colors="#404040", labelsize=8)
         ax.xaxis.label.set(color=QUIET, fontsize=9)
         ax.yaxis.label.set(color=QUIET, fontsize=9)
     return figure, axes

@@ -206,7 +206,10 @@ def _where(loc: Sequence[str | int], table: Any) -> tuple[KeyPath, Any]:
 def _unknown_kind(key: str, found: str, expected: str) -> str:
     known = [tag.strip().strip("'") for tag in expected.split(",")]
     near = nearest(found.strip('"'), known)
-    return f"{key} {found} is unknown; " + (f"did you mean {near}?" if near else f"known: {', '.join(known)}")
+    if near:
+        return f"{key} {found} is unknown; did you mean {near}?"
+    own = "; one of your own comes in from Python, see simulate and jobs_of" if ":" in found or ".py" in found else ""
+    return f"{key} {found} is unknown; known: {', '.join(known)}{own}"
 
 
 def _in_words(kind: str, message: str) -> str:

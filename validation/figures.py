@@ -126,7 +126,7 @@ def certificates(run: "Run", trace: "ControllerTrace") -> Picture | None:
     caption = (
         "How far plans and multipliers are from solving the network's problem, relative to the terms that have to "
         "balance, and how closely the optimal value is known from them, relative to that value; both are computed by "
-        "the agents, and `dmpcrl-ctrl verify` computes them again from the log. "
+        "the agents, and the command dmpcrl-ctrl verify computes them again from the log. "
         f"{ROUNDING:g} stands for that and anything less."
     )
     return to_picture(figure, f"certificates-{trace.name}", "Certificates", caption)

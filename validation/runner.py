@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dmpcrl_ctrl.plants.plant import Plant
 
 LOG, NUMBERS, PAGE = "run.h5", "summary.json", "report.html"
+_CAMPAIGN = "campaign.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,22 @@ class Outcome:
     log: Path
     numbers: Path
     page: Path
+
+
+def log_of(path: Path) -> Path:
+    """The log that a user means by a file or by the folder of a run.
+
+    Raises
+    ------
+    LogError
+        The folder is that of a campaign, which has many.
+    """
+    if not path.is_dir():
+        return path
+    if (path / _CAMPAIGN).exists() and not (path / LOG).exists():
+        first = next(iter(sorted(path.glob("*.h5"))), path / "RUN.h5")
+        raise LogError(f"{path}: holds a campaign, with a log for each run: name one of them, such as {first}")
+    return path / LOG
 
 
 def prepare(experiment: Experiment, folder: Path | str, overwrite: bool = False) -> Prepared:

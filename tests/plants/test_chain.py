@@ -49,7 +49,7 @@ def test_the_models_are_those_of_the_difference_equation_either_way() -> None:
         for name in ("A", "B", "E", "Q", "R", "slack_weight"):
             np.testing.assert_array_equal(getattr(mine, name), getattr(other, name))
         assert mine.A_ij.keys() == other.A_ij.keys()
-    with pytest.raises(ModelError, match="a sample time of its own, 1 s"):
+    with pytest.raises(ModelError, match="a sample time of its own, 1 s; got 0.5 s: give sample_time=1"):
         chain(continuous=True).local_models(0.5)
 
 

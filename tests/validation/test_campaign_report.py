@@ -180,6 +180,7 @@ def test_what_is_compared_in_pairs_is_put_with_care() -> None:
         return findings(bare(*runs), table(bare(*runs), "a"))[1].text
 
     assert said(-2.0) == "b differs by −2 from a on the same noise; one pair proves nothing."
+    assert said(1e-15, -1e-15, 2e-15) == "b costs the same as a on the same noise (3 pairs)."
     assert said(-2.0, 3.0).startswith("b shows no difference to a on the same noise (mean +0.5 a run, 2 pairs)")
     assert said(2.0, 2.1, 1.9).startswith(
         "b costs 2 more a run than a on the same noise (95 % interval +1.752 to +2.248"

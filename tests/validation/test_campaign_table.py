@@ -7,6 +7,7 @@ from scipy import stats
 from dmpcrl_ctrl.errors import CampaignError
 from dmpcrl_ctrl.validation.campaign import Campaign, RunResult
 from dmpcrl_ctrl.validation.campaign_table import as_text, difference, line, table
+from dmpcrl_ctrl.validation.criteria import Criterion
 
 
 def results(controller: str, costs: list[float | None], outside: list[int] | None = None) -> tuple[RunResult, ...]:
@@ -59,3 +60,13 @@ def test_the_table_names_its_reference() -> None:
     assert "+2.5" in lines[2]
     with pytest.raises(CampaignError, match="there is no controller 'c' to compare with; there are a, b"):
         table(campaign, "c")
+
+
+def test_rounding_makes_no_difference() -> None:
+    costs = [10.0, 20.0, 30.0]
+    mine, theirs = results("a", [cost * (1.0 - 1e-14) for cost in costs]), results("b", costs)
+    found = difference(mine, theirs)
+    assert found is not None
+    assert (found.mean, found.low, found.high, found.better) == (0.0, 0.0, 0.0, 0)
+    assert as_text((line(mine, found),)).endswith("the same as b, 3 pairs")
+    assert Criterion.read("max difference <= 0").judge(mine, theirs).passed

@@ -121,6 +121,12 @@ def test_the_seed_of_the_command_line_wins(tmp_path: Path) -> None:
         ("[simulation]", "[simulatoin]", "e.toml:14: unknown key simulatoin; did you mean simulation?"),
         ("iterations", "speed", "e.toml:12: unknown key controller.admm.speed; known here: iterations, tolerance"),
         ("power_network", "power_netwerk", 'e.toml:4: plant.kind "power_netwerk" is unknown; did you mean power_'),
+        (
+            "power_network",
+            "mine.py:plant",
+            'e.toml:4: plant.kind "mine.py:plant" is unknown; known: power_network, random_power_network, chain, '
+            "quadruple_tank; one of your own comes in from Python, see simulate and jobs_of",
+        ),
         ('kind = "power_network"\n', "", "e.toml:3: plant.kind is missing"),
         ("horizon = 15\n", "", "e.toml:7: controller.horizon is missing"),
         ("scenario = 1", "scenario = 4", "e.toml:5: plant.scenario must be less than or equal to 3, got 4"),

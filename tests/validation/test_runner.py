@@ -12,7 +12,7 @@ from dmpcrl_ctrl.errors import DmpcrlError, ExperimentError, LogError, Simulatio
 from dmpcrl_ctrl.problem import MPCProblem
 from dmpcrl_ctrl.validation import runner
 from dmpcrl_ctrl.validation.experiment import Override, parse_experiment
-from dmpcrl_ctrl.validation.runner import command_line, execute, facts, prepare, write_whole
+from dmpcrl_ctrl.validation.runner import command_line, execute, facts, log_of, prepare, write_whole
 from dmpcrl_ctrl.validation.sections import Experiment
 from tests.validation.conftest import EXPERIMENT, ShortRun
 
@@ -161,3 +161,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 def test_the_command_line_can_be_pasted() -> None:
     line = command_line("my run.toml", ['plant.kind="chain"'], 3)
     assert line == """dmpcrl-ctrl run 'my run.toml' --out runs/again --set 'plant.kind="chain"' --seed 3"""
+
+
+def test_the_log_of_a_file_or_a_folder(tmp_path: Path) -> None:
+    assert log_of(tmp_path) == tmp_path / "run.h5"
+    assert log_of(tmp_path / "other.h5") == tmp_path / "other.h5"
+    (tmp_path / "campaign.json").touch()
+    (tmp_path / "lqr-0000.h5").touch()
+    with pytest.raises(LogError, match=r"holds a campaign, with a log for each run: .*lqr-0000\.h5"):
+        log_of(tmp_path)

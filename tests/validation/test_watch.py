@@ -177,4 +177,4 @@ def test_a_log_that_was_closed_early_ends_the_watch(tmp_path: Path) -> None:
     assert done.stderr.endswith("run.h5: the run stopped before its end, its log is closed\n")
     for missing in ("nothing.h5", "nothing"):
         done = command(tmp_path / missing)
-        assert done.exit_code == 2 and "cannot be read: No such file" in done.stderr and done.stderr.count("\n") == 1
+        assert done.exit_code == 2 and "there is no such log; --wait" in done.stderr and done.stderr.count("\n") == 1
