@@ -14,8 +14,8 @@ from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.schema import DENSE_TIME, SAMPLE, SCHEMA_VERSION, TIME
 from dmpcrl_ctrl.cosim.trace import ControllerTrace, row_names
 from dmpcrl_ctrl.errors import LogError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 from dmpcrl_ctrl.plants.trajectory import Trajectory
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from dmpcrl_ctrl.errors import CampaignError
+from dmpcrl_ctrl.messages import one_line
 
 _SECONDS_TO_CONNECT = 5.0
 _STARTED_BY = "mpiexec -n 3 python -m mpi4py.futures -m dmpcrl_ctrl campaign CAMPAIGN.toml --out DIR --mpi"
@@ -114,4 +115,4 @@ def one_thread() -> None:
 
 
 def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(error)[:200] or type(error).__name__

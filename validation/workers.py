@@ -29,6 +29,7 @@ from multiprocessing import connection
 from typing import TypeVar
 
 from dmpcrl_ctrl.errors import DmpcrlError
+from dmpcrl_ctrl.messages import one_line
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -152,7 +153,7 @@ def _until_a_break(
 def in_words(error: BaseException) -> str:
     """One line: what the error says, and of which kind it is where it is none of this package."""
     kind = "" if isinstance(error, DmpcrlError) else f"{type(error).__name__}: "
-    return " ".join(f"{kind}{error}".split())
+    return one_line(f"{kind}{error}")
 
 
 def _as_a_worker() -> None:

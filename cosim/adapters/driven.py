@@ -21,9 +21,10 @@ from dmpcrl_ctrl.cosim.participants import Participants
 from dmpcrl_ctrl.cosim.scheduler import LoopState, Scheduler
 from dmpcrl_ctrl.cosim.wiring import BlockPorts, wire
 from dmpcrl_ctrl.errors import SimulationError, WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import Named, unknown, vector
+from dmpcrl_ctrl.plants.signals import Named, vector
 
 # of samples: no tool stays so long
 _FOREVER = 2**48

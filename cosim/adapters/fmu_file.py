@@ -15,6 +15,7 @@ from typing import Any
 from xml.parsers import expat
 
 from dmpcrl_ctrl.errors import FMUError
+from dmpcrl_ctrl.messages import one_line
 
 _LARGEST, _LARGEST_DESCRIPTION = 1 << 31, 1 << 26  # bytes, unpacked
 _DESCRIPTION = "modelDescription.xml"
@@ -91,10 +92,10 @@ def describe(path: str | PathLike[str], validate: bool = True) -> Description:
             # of a zip file, FMPy would leave it open where it finds a fault
             found = read_model_description(archive.extract(_DESCRIPTION, folder), validate=validate)
     except ValidationError as error:
-        problem = _one_line(error.problems[0])
+        problem = one_line(error.problems[0])
         raise FMUError(f"{file}: {_DESCRIPTION}: {problem} (validate=False runs it all the same)") from error
     except Exception as error:
-        raise FMUError(f"{file}: {_DESCRIPTION}: {_one_line(error)}") from error
+        raise FMUError(f"{file}: {_DESCRIPTION}: {one_line(error)}") from error
     slave = found.coSimulation
     if slave is None:
         raise FMUError(f"{file} is for model exchange only; an FMU for co-simulation is needed")
@@ -119,7 +120,7 @@ def unpack(description: Description, folder: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             archive.extractall(folder)
     except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise FMUError(f"{file} cannot be unpacked: {_one_line(error)}") from error
+        raise FMUError(f"{file} cannot be unpacked: {one_line(error)}") from error
 
 
 def _check_archive(file: Path) -> None:
@@ -129,7 +130,7 @@ def _check_archive(file: Path) -> None:
     except FileNotFoundError:
         raise FMUError(f"there is no file {file}") from None
     except zipfile.BadZipFile as error:
-        raise FMUError(f"{file} is no FMU: {_one_line(error)}") from error
+        raise FMUError(f"{file} is no FMU: {one_line(error)}") from error
     except OSError as error:
         raise FMUError(f"{file} cannot be read: {error.strerror or error}") from error
     for entry in entries:
@@ -161,7 +162,7 @@ def _version(file: Path) -> str:
         with zipfile.ZipFile(file) as archive, archive.open(_DESCRIPTION) as text:
             parser.ParseFile(text)
     except (expat.ExpatError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise FMUError(f"{file}: {_DESCRIPTION} cannot be read: {_one_line(error)}") from error
+        raise FMUError(f"{file}: {_DESCRIPTION} cannot be read: {one_line(error)}") from error
     tag, attributes = found[0]
     if tag != "fmiModelDescription":
         raise FMUError(f"{file}: {_DESCRIPTION} begins with <{tag}>, expected <fmiModelDescription>")
@@ -170,7 +171,3 @@ def _version(file: Path) -> str:
 
 def _kind(kind: Any) -> str:
     return "Integer" if kind == "Enumeration" else str(kind)
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())

@@ -21,6 +21,7 @@ from dmpcrl_ctrl.cosim.adapters.communication import Communication
 from dmpcrl_ctrl.cosim.adapters.driven import Answer, DrivenBlock, DrivenPlant, Sample
 from dmpcrl_ctrl.cosim.adapters.factory import Factory
 from dmpcrl_ctrl.errors import DmpcrlError, FMUError
+from dmpcrl_ctrl.messages import one_line
 
 SPEC, FORMAT = "dmpcrl_ctrl.json", "dmpcrl_ctrl fmu 1"
 
@@ -103,7 +104,7 @@ class Slave(Fmi2Slave):
                 raise FMUError(f"t = {current_time:.9g} s: the last step ended at {heard.time:.9g} s")
             self._step(current_time, step_size)
         except DmpcrlError as error:
-            self.log(f"{self.instance_name}: {' '.join(str(error).split())}", Fmi2Status.error)
+            self.log(f"{self.instance_name}: {one_line(error)}", Fmi2Status.error)
             return False
         self._heard = Heard(current_time + step_size, heard.inputs)
         return True
@@ -202,7 +203,7 @@ class ControllerSlave(Slave):
             try:
                 return self._ask(self._said).output
             except DmpcrlError as error:  # the step will be refused
-                self.log(f"{self.instance_name}: {' '.join(str(error).split())}", Fmi2Status.error)
+                self.log(f"{self.instance_name}: {one_line(error)}", Fmi2Status.error)
         return self._said.output
 
     def _step(self, time: float, step: float) -> None:

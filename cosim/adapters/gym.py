@@ -17,8 +17,8 @@ from dmpcrl_ctrl.cosim.adapters.episode import Episodes, checked_seed
 from dmpcrl_ctrl.cosim.adapters.policy import ControllerPolicy
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.errors import WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 
 try:
     import gymnasium

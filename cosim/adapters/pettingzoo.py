@@ -16,9 +16,9 @@ from dmpcrl_ctrl.cosim.adapters.gym import free_space, input_space
 from dmpcrl_ctrl.cosim.adapters.policy import ControllerPolicy, JointPolicy
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.errors import SimulationError, WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.partition import Agent
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 
 try:
     from pettingzoo import ParallelEnv
