@@ -5,7 +5,6 @@ They are ordinary `concurrent.futures.Executor`s; what stands here is how to get
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 
 from dmpcrl_ctrl.errors import CampaignError
 from dmpcrl_ctrl.messages import one_line
+from dmpcrl_ctrl.threads import one_thread
 
 _SECONDS_TO_CONNECT = 5.0
 _STARTED_BY = "mpiexec -n 3 python -m mpi4py.futures -m dmpcrl_ctrl campaign CAMPAIGN.toml --out DIR --mpi"
@@ -106,12 +106,6 @@ async def _knock(address: str, timeout: float) -> None:
         await asyncio.wait_for(ask(), timeout)
     except TimeoutError:
         raise OSError(f"no answer within {timeout:g} s") from None
-
-
-def one_thread() -> None:
-    """Let the linear algebra of a worker use one thread; it takes effect before numpy is loaded, a value stays."""
-    for library in ("OPENBLAS", "OMP", "MKL"):
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 def _short(error: BaseException) -> str:

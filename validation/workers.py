@@ -30,12 +30,12 @@ from typing import TypeVar
 
 from dmpcrl_ctrl.errors import DmpcrlError
 from dmpcrl_ctrl.messages import one_line
+from dmpcrl_ctrl.threads import VARIABLES
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
 DIED = "its worker process died twice (killed, or out of memory)"
-_LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def on_processes(
@@ -175,7 +175,7 @@ def _end_with(sentinel: int) -> None:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Processes that start meanwhile find the number of threads in their environment; a value that is set stays."""
-    added = [name for name in _LIBRARIES if name not in os.environ]
+    added = [name for name in VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))
     try:
         yield

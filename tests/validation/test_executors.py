@@ -21,7 +21,7 @@ from dmpcrl_ctrl.plants import chain
 from dmpcrl_ctrl.validation.campaign import Campaign, jobs_of, run_campaign
 from dmpcrl_ctrl.validation.campaign_folder import as_csv
 from dmpcrl_ctrl.validation.campaign_table import table
-from dmpcrl_ctrl.validation.executors import dask_executor, mpi_executor, one_thread
+from dmpcrl_ctrl.validation.executors import dask_executor, mpi_executor
 from dmpcrl_ctrl.validation.workers import DIED, on_executor
 from tests.validation.jobs import LAWS
 from tests.validation.test_workers import mortal
@@ -149,11 +149,3 @@ def test_a_missing_package_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(CampaignError, match=message), context():
         pass
-
-
-def test_a_worker_uses_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    one_thread()
-    assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("3", "1")
-    monkeypatch.delenv("MKL_NUM_THREADS")
