@@ -75,7 +75,7 @@ def the_same_everywhere(cluster: str, seeds: int, t_end: float) -> None:
     with ThreadPoolExecutor(2) as pool:
         expected = tables(run_campaign(jobs, executor=pool))
     assert tables(run_campaign(jobs, workers=2)) == expected
-    with dask_executor(cluster) as executor:
+    with dask_executor(cluster, timeout=60.0) as executor:
         assert tables(run_campaign(jobs, executor=executor)) == expected
 
 
@@ -90,7 +90,7 @@ def test_two_hundred_runs_give_the_same_table_everywhere(cluster: str) -> None:
 
 def test_on_dask_only_who_kills_its_worker_twice_has_no_answer(cluster: str, tmp_path: Path) -> None:
     tasks = [(str(tmp_path / "marker"), k) for k in (1, 0, -1, 2)]
-    with dask_executor(cluster) as executor:
+    with dask_executor(cluster, timeout=60.0) as executor:
         found = {task[1]: answer for task, answer in on_executor(mortal, tasks, executor)}
     assert found == {0: 0, 1: 1, 2: 2, -1: DIED}
 
