@@ -10,7 +10,7 @@ from typing import Any
 
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.validation.campaign_sections import CampaignSection
-from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.section import hint
 from dmpcrl_ctrl.validation.toml_text import KeyPath, dotted, line_of, shorten, split_key
 
 SECTIONS = ("plant", "controller", "observer", "learning", "simulation")
@@ -153,16 +153,13 @@ def _target(key: str, section: CampaignSection, origin: Origin) -> tuple[str, st
     if first in ("plants", "controllers"):
         named: Mapping[str, Any] = getattr(section, first)
         if rest[0] not in named or len(rest) < 2:
-            near = nearest(rest[0], named)
-            hint = f"did you mean {near}?" if near else f"there are {', '.join(named) or 'none'}"
-            raise ExperimentError(f"{where}: unknown {first[:-1]} {rest[0]}; {hint}")
+            raise ExperimentError(f"{where}: unknown {first[:-1]} {rest[0]}; {hint(rest[0], named)}")
         return first, rest[0], (first[:-1], *rest[1:])
     if parts == ("simulation", "seed"):
         raise ExperimentError(f"{where}: the seeds of a campaign are its keys runs and seed")
     if first not in _VARIED:
-        near = nearest(first, known := (*_VARIED, "plants", "controllers"))
-        hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
-        raise ExperimentError(f"{where}: unknown section {first}; {hint}")
+        known = (*_VARIED, "plants", "controllers")
+        raise ExperimentError(f"{where}: unknown section {first}; {hint(first, known, 'known:')}")
     return ("controllers" if first in ("controller", "observer") else "plants"), None, parts
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from dmpcrl_ctrl.errors import ExperimentError
-from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.section import hint
 from dmpcrl_ctrl.validation.sections import Experiment
 from dmpcrl_ctrl.validation.toml_text import (
     KeyPath,
@@ -205,8 +205,7 @@ def _where(loc: Sequence[str | int], table: Any) -> tuple[KeyPath, Any]:
 
 def _unknown_kind(key: str, found: str, expected: str) -> str:
     known = [tag.strip().strip("'") for tag in expected.split(",")]
-    near = nearest(found.strip('"'), known)
-    return f"{key} {found} is unknown; " + (f"did you mean {near}?" if near else f"known: {', '.join(known)}")
+    return f"{key} {found} is unknown; " + hint(found.strip('"'), known, "known:")
 
 
 def _in_words(kind: str, message: str) -> str:

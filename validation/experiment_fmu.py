@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.validation.experiment import Override, experiment_text, parse_experiment
 from dmpcrl_ctrl.validation.runner import blocks_of
-from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.section import hint
 from dmpcrl_ctrl.validation.sections import Experiment
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def export_part(experiment: Experiment, part: str, out: Path | str, overwrite: b
     from dmpcrl_ctrl.cosim.adapters.fmu_export import export_controller, export_plant
 
     if part not in get_args(Part):
-        near = nearest(part, get_args(Part))
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(get_args(Part))}"
-        raise ExperimentError(f"--part {part}: {hint}")
+        raise ExperimentError(f"--part {part}: {hint(part, get_args(Part))}")
     if part == "observer" and experiment.observer is None:
         raise ExperimentError(f"--part observer: {experiment.title!r} has no section [observer]")
     arguments: dict[str, Any] = {"text": experiment_text(experiment), "files": _files_of(experiment)}
