@@ -147,12 +147,15 @@ def _target(key: str, section: CampaignSection, origin: Origin) -> tuple[str, st
     except ExperimentError:
         parts = ()
     where = f"{origin.place()}: {dotted(origin.path)}"
+    no_key = f'{where} is no key of a section; write "controller.horizon" = [5, 10]'
     if len(parts) < 2:
-        raise ExperimentError(f'{where} is no key of a section; write "controller.horizon" = [5, 10]')
+        raise ExperimentError(no_key)
     first, *rest = parts
     if first in ("plants", "controllers"):
         named: Mapping[str, Any] = getattr(section, first)
-        if rest[0] not in named or len(rest) < 2:
+        if rest[0] in named and len(rest) < 2:
+            raise ExperimentError(no_key)
+        if rest[0] not in named:
             raise ExperimentError(f"{where}: unknown {first[:-1]} {rest[0]}; {hint(rest[0], named)}")
         return first, rest[0], (first[:-1], *rest[1:])
     if parts == ("simulation", "seed"):
