@@ -40,7 +40,7 @@ class Loop:
     experiment
         What runs, with learned parameters in it.
     parameters
-        Their file, as the campaign names it; None where nothing was learned.
+        Path of their file; None where nothing was learned.
     place
         Where the controller was written.
     """
@@ -168,14 +168,15 @@ def _loop(base: Draft, plant: Alternative, controller: Alternative) -> Loop:
     name = controller.name or experiment.controller.kind
     file = getattr(experiment.controller, "parameters", None)
     place = draft.found_at(("controller",))[0]
-    taken = experiment
+    taken, learned = experiment, None
     if file is not None:
         origin = draft.origins[("controller", "parameters")]
+        learned = str(origin.file.parent / file)
         try:
-            taken = _with_numbers(experiment, origin.file.parent / file)
+            taken = _with_numbers(experiment, Path(learned))
         except DmpcrlError as error:
             raise ExperimentError(f"{origin.place()}: {dotted(origin.path)}: {error}") from error
-    return Loop(plant.name, name, controller.family or name, taken, file, place)
+    return Loop(plant.name, name, controller.family or name, taken, learned, place)
 
 
 def _with_numbers(experiment: Experiment, file: Path) -> Experiment:

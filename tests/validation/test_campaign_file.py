@@ -138,7 +138,7 @@ def test_learned_parameters_travel_with_the_job(tmp_path: Path) -> None:
     file = written(tmp_path, text)
     campaign = load_campaign(file)
     require_loops(campaign)
-    assert campaign.parameters == {"learned": "learned.json"}
+    assert campaign.parameters == {"learned": str(tmp_path / "learned.json")}
     (job,) = campaign.jobs(1)
     save_parameters(tmp_path / "learned.json", names, learner.theta, overwrite=True)
     assert load_campaign(file).jobs(1)[0].experiment != job.experiment  # another training is another job
