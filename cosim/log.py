@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Signals by kind, and whether they have a value at the end of the run too (K + 1 rows) or only at samples (K rows).
 _KINDS = {"state": True, "output": True, "input": False, "disturbance": False, "setpoint": False}
 
+# What a log that has just begun is told to have instead of rows.
+NO_ROW = "none yet"
+
 
 def open_log(path: str | PathLike[str]) -> "Run":
     """Open a log; it may still be growing, or belong to a run that was killed.
@@ -276,7 +279,7 @@ class Run:
             rows[False] += [reader.shape(f"controller/{name}/{own}")[0] for own in row_names(reader, name)]
         samples = min(min(rows[True]) - 1, *rows[False])
         if samples < 0:
-            raise reader.fault(TIME, "at least one row", "none yet")
+            raise reader.fault(TIME, "at least one row", NO_ROW)
         return samples
 
     def _rows(self, path: str, width: int) -> int:
