@@ -14,7 +14,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-long test-browser bench docs lint format types laws clean FORCE
+.PHONY: help install run test test-long browser test-browser bench docs lint format types clean FORCE
 
 help:
 	@echo "make run        run examples/hycon2_scenario1.toml, write its report to $(OUT)"
@@ -36,8 +36,11 @@ test: lint types
 test-long: lint types
 	$(ONE_THREAD) THOROUGH=1 $(BIN)/python -m pytest -n 2 -m "not browser"
 
-test-browser: $(VENV)/installed
+# Whether there is one.
+browser:
 	@$(check_browser)
+
+test-browser: browser $(VENV)/installed
 	$(ONE_THREAD) $(BIN)/python -m pytest -m browser tests/browser
 
 bench: $(VENV)/installed
@@ -64,7 +67,6 @@ types: $(VENV)/installed
 	status=$$?; \
 	sed -E "s#$$tree/dmpcrl_ctrl/(plants|controllers|cosim|validation)/#\1/#; s#$$tree/##" $(VENV)/types; \
 	exit $$status
-
 
 # The install is editable and strict: a tree of links under build/, made anew when a source file comes or goes.
 $(VENV)/installed: pyproject.toml $(VENV)/files | $(VENV)/usable

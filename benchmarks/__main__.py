@@ -30,11 +30,11 @@ FOOT = """
 ## Why some goals are not reached
 
 - **Training steps** (beside the peer, per local solve, the paper's first example in full): a step is thousands of numpy
-  calls on small arrays, and none of them stands out. In the chain a fifth of a step is iterations of ADMM, a quarter the
-  search for active rows after a new sample, a sixth the check of whole programs at the end, a sixth what is made anew
-  after an update; the rest is plans, gradients and records. Iterations in which no bound moves are near their floor
-  (first row).
-- **Learned policy beside scenario MPC**: our scenario solver uses its structure, and takes no longer than an evaluation.
+  calls on small arrays, and none of them stands out. In the chain a fifth of a step is iterations of ADMM, a quarter
+  the search for active rows after a new sample, a sixth the check of whole programs at the end, a sixth what is made
+  anew after an update; the rest is plans, gradients and records. Iterations in which no bound moves are near their
+  floor (first row).
+- **Learned policy beside scenario MPC**: our scenario solver uses its structure; it takes no longer than an evaluation.
 - **Central MPC step**: half of it is the solve, refined to rounding and checked by all its conditions, where backends
   stop at 1e-8; the other half is the agents' programs, plans, multipliers and shares of the value.
 """

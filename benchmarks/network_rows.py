@@ -11,7 +11,7 @@ import networkx as nx
 import numpy as np
 
 from benchmarks.apart import apart, peak, resident
-from benchmarks.measure import in_turn, slope, timed
+from benchmarks.measure import Ratio, in_turn, slope, timed
 from benchmarks.networks import integrators, sides
 from benchmarks.row import Row, least
 from dmpcrl_ctrl.admm import ADMMOptions
@@ -100,14 +100,7 @@ def memory_of_an_iteration(shape: str, size: int) -> tuple[float, float]:
 
 def two_cores(areas: int = 64, seconds: int = 10, pairs: int = 2) -> Row:
     """Two closed loops of a network on one worker process, against two: that is how campaigns use cores."""
-
-    jobs = jobs_of(partial(grid, areas), {"mpc": quick_mpc}, t_end=seconds, seeds=2)
-
-    def campaign(workers: int) -> None:
-        failed = run_campaign(jobs, workers=workers).failed
-        assert not failed, failed[0].error
-
-    found = in_turn(timed(lambda: campaign(1)), timed(lambda: campaign(2)), pairs)
+    found = one_and_two_workers(areas, seconds, 2, pairs)
     note = (
         f"two runs of {seconds} s in {found.one:.1f} s and {found.other:.1f} s, start of the processes included; "
         "one evaluation runs on one core"
@@ -118,15 +111,21 @@ def two_cores(areas: int = 64, seconds: int = 10, pairs: int = 2) -> Row:
 
 def two_workers(areas: int = 16, seconds: int = 40, runs: int = 8, pairs: int = 2) -> Row:
     """A campaign of several runs on one worker process, against two: what `--workers` brings."""
+    found = one_and_two_workers(areas, seconds, runs, pairs)
+    note = f"{runs} runs in {found.one:.1f} s and {found.other:.1f} s, start of the processes included"
+    return least(f"2 workers / 1 worker, campaign of {runs} runs, {areas} areas", 1.7, found, note)
+
+
+def one_and_two_workers(areas: int, seconds: int, runs: int, pairs: int) -> Ratio:
+    """So many runs of a grid of areas on one worker process and on two, in turn."""
     jobs = jobs_of(partial(grid, areas), {"mpc": quick_mpc}, t_end=seconds, seeds=runs)
 
     def campaign(workers: int) -> None:
         failed = run_campaign(jobs, workers=workers).failed
-        assert not failed, failed[0].error
+        if failed:
+            raise RuntimeError(failed[0].error)
 
-    found = in_turn(timed(lambda: campaign(1)), timed(lambda: campaign(2)), pairs)
-    note = f"{runs} runs in {found.one:.1f} s and {found.other:.1f} s, start of the processes included"
-    return least(f"2 workers / 1 worker, campaign of {runs} runs, {areas} areas", 1.7, found, note)
+    return in_turn(timed(lambda: campaign(1)), timed(lambda: campaign(2)), pairs)
 
 
 def grid(areas: int) -> Plant:

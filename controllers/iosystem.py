@@ -9,7 +9,6 @@ costs one solve however often it is put; and what is fictitious one for each val
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
 import control as ct
@@ -18,6 +17,7 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.pure_policy import Kept, PurePolicy
 from dmpcrl_ctrl.errors import ModelError, SimulationError, WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.model import LocalModel
 
 # questions whose answers are kept: a sample asks two
@@ -180,7 +180,7 @@ class ControllerSystem(ct.NonlinearIOSystem):
                 changes[name] = _numbers(f"{self.name}: parameter {name!r}", value)
                 key.append((name, changes[name].shape, changes[name].tobytes()))
             elif name not in self._foreign:
-                raise WiringError(f"{self.name}: parameter {_unknown(name, [*self.params, *self._fields])}")
+                raise WiringError(unknown(name, [*self.params, *self._fields], f"{self.name}: parameter"))
         chosen = tuple(sorted(key))
         policy = self._policies.get(chosen, lambda: PurePolicy(self._changed(changes), self._count, self._seed))
         question = (chosen, state.tobytes(), measurement.tobytes())
@@ -247,7 +247,7 @@ def _constants(controller: Any, inputs: Sequence[str] | None, constants: Mapping
     known, states, name = controller.inputs, controller.signals.states, controller.name
     for signal in (*(inputs or ()), *constants):
         if signal not in known:
-            raise WiringError(f"{name}: input {_unknown(signal, known)}")
+            raise WiringError(unknown(signal, known, f"{name}: input"))
         if signal in constants and signal in (inputs or ()):
             raise WiringError(f"{name}: {signal!r} is named as an input and as a constant: it can be one of them")
     left_out = [s for s in known if s in constants or (inputs is not None and s not in inputs)]
@@ -313,10 +313,3 @@ def _numbers(what: str, value: Any) -> Array:
     except ValueError:  # rows of different lengths
         pass
     raise WiringError(f"{what} must be an array of real numbers, got {' '.join(repr(value).split())[:80]}")
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = get_close_matches(str(name), names, n=1)
-    listed = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
-    return f"{name!r} does not exist; " + (f"did you mean {near[0]!r}?" if near else f"there are {listed or 'none'}")

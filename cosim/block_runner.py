@@ -14,7 +14,7 @@ from dmpcrl_ctrl.cosim.faults import stopped
 from dmpcrl_ctrl.cosim.participants import TimedBlock
 from dmpcrl_ctrl.cosim.wiring import BlockPorts
 from dmpcrl_ctrl.errors import SimulationError, SourceError
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.messages import unknown
 
 Ahead = Callable[[int, int], Array]
 

@@ -1,6 +1,7 @@
 """How a closed loop says that it had to stop: one line with the time, the participant and the reason."""
 
 from dmpcrl_ctrl.errors import DmpcrlError, SimulationError
+from dmpcrl_ctrl.messages import one_line
 
 
 def stopped(time: float, who: str, error: Exception) -> SimulationError:
@@ -13,7 +14,7 @@ def stopped(time: float, who: str, error: Exception) -> SimulationError:
     """
     if isinstance(error, MemoryError):
         raise error
-    reason = " ".join(str(error).split()) or "no reason given"
+    reason = one_line(error) or "no reason given"
     if not isinstance(error, DmpcrlError):
         reason = f"{type(error).__name__}: {reason}"
     subject = "" if reason.startswith(f"{who}: ") else f"{who}: "

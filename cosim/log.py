@@ -14,8 +14,8 @@ from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.schema import DENSE_TIME, SAMPLE, SCHEMA_VERSION, TIME
 from dmpcrl_ctrl.cosim.trace import ControllerTrace, row_names
 from dmpcrl_ctrl.errors import LogError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 from dmpcrl_ctrl.plants.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # Signals by kind, and whether they have a value at the end of the run too (K + 1 rows) or only at samples (K rows).
 _KINDS = {"state": True, "output": True, "input": False, "disturbance": False, "setpoint": False}
+
+# What a log that has just begun is told to have instead of rows.
+NO_ROW = "none yet"
 
 
 def open_log(path: str | PathLike[str]) -> "Run":
@@ -276,7 +279,7 @@ class Run:
             rows[False] += [reader.shape(f"controller/{name}/{own}")[0] for own in row_names(reader, name)]
         samples = min(min(rows[True]) - 1, *rows[False])
         if samples < 0:
-            raise reader.fault(TIME, "at least one row", "none yet")
+            raise reader.fault(TIME, "at least one row", NO_ROW)
         return samples
 
     def _rows(self, path: str, width: int) -> int:

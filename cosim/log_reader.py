@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dmpcrl_ctrl.cosim.layout import CHUNK_SLOTS
 from dmpcrl_ctrl.cosim.unclosed import SIGNATURE, UnclosedFile, is_unclosed
 from dmpcrl_ctrl.errors import LogError
+from dmpcrl_ctrl.messages import one_line
 
 _DEEPEST = 20
 # of the file's size, what all arrays together may claim: one that has several names is counted for each
@@ -68,7 +69,7 @@ class LogReader:
                 file.close()
             if isinstance(error, LogError):
                 raise
-            raise LogError(f"{path}: is damaged or truncated: {_line(error)}") from error
+            raise LogError(f"{path}: is damaged or truncated: {one_line(error)}") from error
 
     @cached_property
     def _data(self) -> dict[str, h5py.Dataset]:
@@ -161,7 +162,7 @@ class LogReader:
         try:
             yield
         except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise LogError(f"{self.name}: {path} is damaged: {_line(error)}") from error
+            raise LogError(f"{self.name}: {path} is damaged: {one_line(error)}") from error
 
     def _dataset(self, path: str) -> h5py.Dataset:
         if not self._file:
@@ -246,7 +247,3 @@ class LogReader:
         """Bytes of the file, which may be growing."""
         size: int = self._file.id.get_filesize() if self._path is None else self._path.stat().st_size
         return size
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

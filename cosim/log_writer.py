@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dmpcrl_ctrl.cosim.layout import BLOCK_ROWS, CHUNK_SLOTS, Axis, Layout, Variable
 from dmpcrl_ctrl.errors import LogError
+from dmpcrl_ctrl.messages import one_line
 
 _CHUNK_BYTES = 1 << 20
 _TEXT = h5py.string_dtype()
@@ -65,7 +66,7 @@ class LogWriter:
             self.file.close()
             if path is not None:
                 path.unlink(missing_ok=True)
-            raise LogError(f"{self._name}: cannot be created: {_line(error)}") from error
+            raise LogError(f"{self._name}: cannot be created: {one_line(error)}") from error
 
     def write(self, path: str, start: int, values: NDArray[Any]) -> None:
         """Put rows `start` ... of the array at `path`; the same rows may be written again.
@@ -83,7 +84,7 @@ class LogWriter:
             dataset[start:] = values
             dataset.flush()
         except (OSError, RuntimeError) as error:
-            raise LogError(f"{self._name}: {path} cannot be written: {_line(error)}") from error
+            raise LogError(f"{self._name}: {path} cannot be written: {one_line(error)}") from error
 
     def close(self) -> None:
         """Finish the file; a log in memory stays open for its reader.
@@ -98,7 +99,7 @@ class LogWriter:
         try:
             self.file.close()
         except (OSError, RuntimeError) as error:
-            raise LogError(f"{self._name}: cannot be finished: {_line(error)}") from error
+            raise LogError(f"{self._name}: cannot be finished: {one_line(error)}") from error
 
     @property
     def _name(self) -> str:
@@ -167,7 +168,7 @@ def _created(path: Path | None, overwrite: bool) -> h5py.File:
         path.unlink(missing_ok=True)
         return h5py.File(path, "x", libver="latest", rdcc_nslots=CHUNK_SLOTS)
     except OSError as error:
-        raise LogError(f"{path}: cannot be created: {_line(error)}") from error
+        raise LogError(f"{path}: cannot be created: {one_line(error)}") from error
 
 
 def _texts(labels: Any) -> NDArray[Any]:
@@ -188,7 +189,3 @@ def _attributes(variable: Variable) -> dict[str, Any]:
         given["flag_values"] = np.array(sorted(flags), dtype=variable.dtype)
         given["flag_meanings"] = " ".join(flags[value] for value in sorted(flags))
     return {name: value for name, value in given.items() if not (isinstance(value, str) and not value)}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.log import Run
 from dmpcrl_ctrl.errors import LogError
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.status import Status
 
 # Distinguishable without full colour vision (Okabe and Ito), darkest first.

@@ -15,6 +15,7 @@ from dmpcrl_ctrl.cosim.agent_models import ARRAYS, COUPLINGS
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.trace import ControllerTrace
 from dmpcrl_ctrl.errors import ModelError
+from dmpcrl_ctrl.messages import one_line
 from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.network import copies_held
 from dmpcrl_ctrl.plan import Duals, Plan
@@ -42,7 +43,7 @@ def read_problem(reader: LogReader, name: str) -> MPCProblem:
         models = tuple(_read_model(reader, f"{group}/{agent}") for agent in numbered)
         return MPCProblem(models, about["horizon"], about["discount"], tuple(numbered))
     except (ModelError, KeyError) as error:
-        raise reader.fault(group, "an MPC problem", " ".join(str(error).split()) or "none") from error
+        raise reader.fault(group, "an MPC problem", one_line(error) or "none") from error
 
 
 def _read_model(reader: LogReader, group: str) -> LocalModel:

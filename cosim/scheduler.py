@@ -36,7 +36,7 @@ from dmpcrl_ctrl.cosim.participants import Participants
 from dmpcrl_ctrl.cosim.plant_runner import PlantRunner, PlantState
 from dmpcrl_ctrl.cosim.wiring import Wiring
 from dmpcrl_ctrl.errors import WiringError
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.messages import unknown
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from typing import Literal
 
 from dmpcrl_ctrl.cosim.participants import Participants
 from dmpcrl_ctrl.errors import WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 
 Kind = Literal["input", "block", "output", "known", "ground"]
 # What a block prefers where several signals have the name that it asks for (see wiring.py).

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.errors import LogError
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.messages import unknown
 
 
 def row_names(reader: LogReader, name: str) -> tuple[str, ...]:

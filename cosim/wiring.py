@@ -25,8 +25,8 @@ from dmpcrl_ctrl.arrays import Index
 from dmpcrl_ctrl.cosim.participants import Participants, TimedBlock
 from dmpcrl_ctrl.cosim.signal_table import GROUND, Signal, SignalTable
 from dmpcrl_ctrl.errors import WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 
 Connections = Mapping[str, str | None]
 

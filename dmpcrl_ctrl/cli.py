@@ -5,7 +5,6 @@ run that had to stop with one line and 1, and so does a check that failed; an in
 or 143, its log closed.
 """
 
-import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ from dmpcrl_ctrl.terminal import (
     show_verdicts,
     terminated,
 )
+from dmpcrl_ctrl.threads import one_thread
 
 app = typer.Typer(
     name="dmpcrl-ctrl",
@@ -40,10 +40,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the command."""
-    # Thousands of small dense factorisations: a second thread costs more than it brings (seventyfold for one of them,
-    # on two cores with other work). It takes effect because nothing has loaded numpy yet; a value that is set stays.
-    for library in ("OPENBLAS", "OMP", "MKL"):
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    one_thread()
     app()
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from dmpcrl_ctrl.errors import DmpcrlError
+from dmpcrl_ctrl.messages import one_line
 
 if TYPE_CHECKING:
     from dmpcrl_ctrl.validation.campaign_runner import CampaignOutcome
@@ -24,8 +25,7 @@ def one_line_errors(status: int, kept: str = "the log holds what came before") -
     try:
         yield
     except DmpcrlError as error:
-        message = " ".join(str(error).split())
-        typer.echo(f"dmpcrl-ctrl: {message}", err=True)
+        typer.echo(f"dmpcrl-ctrl: {one_line(error)}", err=True)
         raise typer.Exit(status) from None
     except Terminated:
         typer.echo(f"dmpcrl-ctrl: terminated; {kept}", err=True)

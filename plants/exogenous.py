@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.errors import ModelError, PlantError, SourceError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.bound_source import BoundSource, child_seed, earliest
 from dmpcrl_ctrl.plants.disturbance import Constant, Source, as_source
 from dmpcrl_ctrl.plants.exact_time import ticks_per_second
 from dmpcrl_ctrl.plants.partition import SignalNames
-from dmpcrl_ctrl.plants.signals import unknown
 
 
 @dataclass(frozen=True)

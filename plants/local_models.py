@@ -9,10 +9,11 @@ from scipy.linalg import LinAlgError, solve_discrete_are, solve_discrete_lyapuno
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.errors import ModelError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.model import LocalModel
 from dmpcrl_ctrl.plants.partition import Partition, SignalNames
 from dmpcrl_ctrl.plants.prediction import AgentDynamics
-from dmpcrl_ctrl.plants.signals import Named, prices, unknown, weight
+from dmpcrl_ctrl.plants.signals import Named, prices, weight
 from dmpcrl_ctrl.plants.task import Task
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.errors import PlantError
-from dmpcrl_ctrl.plants.signals import signal_names, unknown
+from dmpcrl_ctrl.messages import unknown
+from dmpcrl_ctrl.plants.signals import signal_names
 
 
 @dataclass(frozen=True)

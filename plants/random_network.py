@@ -7,10 +7,10 @@ import networkx as nx
 import numpy as np
 
 from dmpcrl_ctrl.errors import PlantError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.disturbance import Steps
 from dmpcrl_ctrl.plants.plant import Plant
 from dmpcrl_ctrl.plants.power import PowerArea, Tie, power_network_of
-from dmpcrl_ctrl.plants.signals import unknown
 
 # Ranges of the benchmark's tables.
 _RANGES = {

@@ -1,8 +1,7 @@
 """What people write about named signals (vectors, weights, limits), as arrays; a misspelt name is an error."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 
 import control as ct
 import numpy as np
@@ -10,22 +9,9 @@ from numpy.typing import ArrayLike
 
 from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.errors import ModelError, PlantError
+from dmpcrl_ctrl.messages import listed, unknown
 
 Named = ArrayLike | Mapping[str, float]
-
-
-def listed(names: Sequence[str]) -> str:
-    """The names, or the first dozen of them, for a message."""
-    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") or "none"
-
-
-def unknown(name: object, known: Iterable[str], what: str) -> str:
-    """Message for a name that is not among `known`: it ends with the nearest one, or lists them."""
-    names = list(known)
-    near = get_close_matches(str(name), names, n=1)
-    if near:
-        return f"{what} {name!r} does not exist; did you mean {near[0]!r}?"
-    return f"{what} {name!r} does not exist; there are {listed(names)}"
 
 
 def plant_name(system: ct.InputOutputSystem, name: str | None) -> str:

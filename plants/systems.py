@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array, checked
 from dmpcrl_ctrl.errors import ModelError, PlantError
+from dmpcrl_ctrl.messages import listed
 from dmpcrl_ctrl.plants.dynamics import Dynamics, LinearDynamics
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.nonlinear import NonlinearDynamics
-from dmpcrl_ctrl.plants.signals import listed, signal_names
+from dmpcrl_ctrl.plants.signals import signal_names
 
 
 @dataclass(frozen=True, eq=False)

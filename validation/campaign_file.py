@@ -5,7 +5,7 @@ are taken into it with their numbers, so that a job can travel to a machine that
 training is another job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from dmpcrl_ctrl.validation.criteria import Criterion
 from dmpcrl_ctrl.validation.experiment import checked
 from dmpcrl_ctrl.validation.experiment_jobs import job_of_experiment
 from dmpcrl_ctrl.validation.runner import blocks_of, require_a_loop
-from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.section import hint
 from dmpcrl_ctrl.validation.sections import Experiment
 from dmpcrl_ctrl.validation.toml_text import dotted, line_of, parse, read_text
 
@@ -40,7 +40,7 @@ class Loop:
     experiment
         What runs, with learned parameters in it.
     parameters
-        Their file, as the campaign names it; None where nothing was learned.
+        Path of their file; None where nothing was learned.
     place
         Where the controller was written.
     """
@@ -168,14 +168,15 @@ def _loop(base: Draft, plant: Alternative, controller: Alternative) -> Loop:
     name = controller.name or experiment.controller.kind
     file = getattr(experiment.controller, "parameters", None)
     place = draft.found_at(("controller",))[0]
-    taken = experiment
+    taken, learned = experiment, None
     if file is not None:
         origin = draft.origins[("controller", "parameters")]
+        learned = str(origin.file.parent / file)
         try:
-            taken = _with_numbers(experiment, origin.file.parent / file)
+            taken = _with_numbers(experiment, Path(learned))
         except DmpcrlError as error:
             raise ExperimentError(f"{origin.place()}: {dotted(origin.path)}: {error}") from error
-    return Loop(plant.name, name, controller.family or name, taken, file, place)
+    return Loop(plant.name, name, controller.family or name, taken, learned, place)
 
 
 def _with_numbers(experiment: Experiment, file: Path) -> Experiment:
@@ -206,7 +207,7 @@ def _criteria(
         table = isinstance(section.criteria, dict)
         origin = whole.below(("criteria", who) if table else ("criteria",))
         if who not in known:
-            raise ExperimentError(f"{origin.place()}: criteria: {_unknown(who, tuple(known))}")
+            raise ExperimentError(f"{origin.place()}: criteria: {_unknown(who, known)}")
         mine = tuple(
             dict.fromkeys(loop.controller for loop in loops if who in (_EVERYBODY, loop.family, loop.controller))
         )
@@ -233,6 +234,5 @@ def _line(origin: Origin, number: int, text: str) -> str:
     return origin.place()
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
-    near = nearest(name, known)
-    return f"unknown controller {name!r}; " + (f"did you mean {near}?" if near else f"there are {', '.join(known)}")
+def _unknown(name: str, known: Iterable[str]) -> str:
+    return f"unknown controller {name!r}; {hint(name, known)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.validation.campaign_sections import CampaignSection
-from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.section import hint
 from dmpcrl_ctrl.validation.toml_text import KeyPath, dotted, line_of, shorten, split_key
 
 SECTIONS = ("plant", "controller", "observer", "learning", "simulation")
@@ -147,22 +147,22 @@ def _target(key: str, section: CampaignSection, origin: Origin) -> tuple[str, st
     except ExperimentError:
         parts = ()
     where = f"{origin.place()}: {dotted(origin.path)}"
+    no_key = f'{where} is no key of a section; write "controller.horizon" = [5, 10]'
     if len(parts) < 2:
-        raise ExperimentError(f'{where} is no key of a section; write "controller.horizon" = [5, 10]')
+        raise ExperimentError(no_key)
     first, *rest = parts
     if first in ("plants", "controllers"):
         named: Mapping[str, Any] = getattr(section, first)
-        if rest[0] not in named or len(rest) < 2:
-            near = nearest(rest[0], named)
-            hint = f"did you mean {near}?" if near else f"there are {', '.join(named) or 'none'}"
-            raise ExperimentError(f"{where}: unknown {first[:-1]} {rest[0]}; {hint}")
+        if rest[0] in named and len(rest) < 2:
+            raise ExperimentError(no_key)
+        if rest[0] not in named:
+            raise ExperimentError(f"{where}: unknown {first[:-1]} {rest[0]}; {hint(rest[0], named)}")
         return first, rest[0], (first[:-1], *rest[1:])
     if parts == ("simulation", "seed"):
         raise ExperimentError(f"{where}: the seeds of a campaign are its keys runs and seed")
     if first not in _VARIED:
-        near = nearest(first, known := (*_VARIED, "plants", "controllers"))
-        hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
-        raise ExperimentError(f"{where}: unknown section {first}; {hint}")
+        known = (*_VARIED, "plants", "controllers")
+        raise ExperimentError(f"{where}: unknown section {first}; {hint(first, known, 'known:')}")
     return ("controllers" if first in ("controller", "observer") else "plants"), None, parts
 
 

@@ -55,8 +55,7 @@ class CampaignHeading:
     text
         The campaign file, as it was read (TOML).
     parameters
-        Controller -> file of its learned parameters, as the campaign file names it; a `training.json` of the training
-        may lie beside it.
+        Controller -> path of the file of its learned parameters; a `training.json` of the training may lie beside it.
     """
 
     title: str

@@ -126,7 +126,7 @@ def runs_in(folder: Path) -> dict[str, dict[str, Any]]:
             found[name] = {key: value for key, value in kept.items() if key != "fingerprint"}
             found[name] |= {
                 "cost": float("nan") if kept.get("cost") is None else kept["cost"],
-                "log": None if kept.get("log") is None else folder / kept["log"],
+                "log": None if kept.get("log") is None else folder / Path(kept["log"]).name,
             }
     return found
 

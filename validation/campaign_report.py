@@ -23,7 +23,7 @@ from dmpcrl_ctrl.validation.campaign_logs import Group, groups_of, read_logs
 from dmpcrl_ctrl.validation.campaign_table import Difference, Line, table
 from dmpcrl_ctrl.validation.campaign_traces import Embedded, in_order_of_interest
 from dmpcrl_ctrl.validation.report import page
-from dmpcrl_ctrl.validation.wording import Finding, seconds
+from dmpcrl_ctrl.validation.wording import Finding, counted, seconds
 
 _HERE = Path(__file__).parent
 _NONE = "–"
@@ -98,13 +98,13 @@ def render_campaign(campaign: Campaign, heading: CampaignHeading) -> str:
 def verdict(campaign: Campaign, judgements: tuple[Judgement, ...]) -> Finding:
     """The whole in one sentence: a campaign passes where every run finished and every criterion is met."""
     missed, failed = sum(not own.passed for own in judgements), len(campaign.failed)
-    counted = _counted(failed, "run") + " failed"
+    fell = counted(failed, "run") + " failed"
     if missed:
-        also = f", and {counted}" if failed else ""
+        also = f", and {fell}" if failed else ""
         return Finding(f"FAIL: {missed} of {_criteria(len(judgements))} missed{also}.", "bad")
     if failed:
         rest = ", though all criteria are met" if judgements else "; no criteria were set"
-        return Finding(f"FAIL: {counted}{rest}.", "bad")
+        return Finding(f"FAIL: {fell}{rest}.", "bad")
     if not judgements:
         return Finding("No criteria were set: this page reports and judges nothing.", "plain")
     return Finding(f"PASS: {_criteria(len(judgements))} met, and no run failed.", "good")
@@ -148,7 +148,7 @@ def _compared(label: str, apart: Difference) -> str:
     if apart.pairs == 1:
         differs = f"{label} differs by {_signed(apart.mean)} from {apart.reference}"
         return f"{differs} on the same noise; one pair proves nothing."
-    pairs = _counted(apart.pairs, "pair")
+    pairs = counted(apart.pairs, "pair")
     if apart.low == apart.high == 0.0:
         return f"{label} costs the same as {apart.reference} on the same noise ({pairs})."
     if not math.isfinite(apart.low) or apart.low <= 0.0 <= apart.high:
@@ -200,11 +200,11 @@ def _facts(campaign: Campaign, heading: CampaignHeading, groups: Mapping[Group, 
     scenarios = list(dict.fromkeys(group.scenario for group in groups if group.scenario))
     controllers = list(dict.fromkeys(group.controller for group in groups))
     seeds = len({run.index for run in campaign.results})
-    parts = [_counted(len(campaign.results), "run")]
+    parts = [counted(len(campaign.results), "run")]
     if scenarios:
-        parts.append(f"{_counted(len(scenarios), 'scenario')} ({', '.join(scenarios)})")
-    parts.append(f"{_counted(len(controllers), 'controller')} ({', '.join(controllers)})")
-    parts.append(f"{_counted(seeds, 'seed')} drawn from {heading.seed}")
+        parts.append(f"{counted(len(scenarios), 'scenario')} ({', '.join(scenarios)})")
+    parts.append(f"{counted(len(controllers), 'controller')} ({', '.join(controllers)})")
+    parts.append(f"{counted(seeds, 'seed')} drawn from {heading.seed}")
     common = ". All controllers of a seed met the same noise." if len(controllers) > 1 else "."
     return " · ".join(parts) + common
 
@@ -290,10 +290,6 @@ def _trainings(parameters: Mapping[str, str], folder: Path | None) -> dict[str, 
 
 def _label(line: Line) -> str:
     return Group(line.scenario, line.controller).label
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _criteria(count: int) -> str:

@@ -18,9 +18,9 @@ from dmpcrl_ctrl.validation.campaign_heading import CampaignHeading, Judgement
 from dmpcrl_ctrl.validation.campaign_index import INDEX, CampaignIndex
 from dmpcrl_ctrl.validation.campaign_report import render_campaign
 from dmpcrl_ctrl.validation.junit import as_junit
-from dmpcrl_ctrl.validation.runner import write_whole
+from dmpcrl_ctrl.validation.runner import LOG, NUMBERS, PAGE, write_whole
 
-JUNIT, PAGE = "junit.xml", "report.html"
+JUNIT = "junit.xml"
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def campaign_command(file: str, runs: int | None, options: Iterable[str] = ()) -
 def _require_ours(folder: Path, jobs: Iterable[Job]) -> None:
     """The folder is empty, or all that its index knows belongs to loops of these jobs."""
     advice = "give another --out, or --overwrite"
-    present = [name for name in (TABLE, SHEET, JUNIT, PAGE, "run.h5", "summary.json") if (folder / name).exists()]
+    present = [name for name in (TABLE, SHEET, JUNIT, PAGE, LOG, NUMBERS) if (folder / name).exists()]
     if not (folder / INDEX).exists():
         if present:
             raise CampaignError(f"{folder} holds {', '.join(present)}, but no campaign: {advice}")

@@ -5,13 +5,14 @@ They are ordinary `concurrent.futures.Executor`s; what stands here is how to get
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from dmpcrl_ctrl.errors import CampaignError
+from dmpcrl_ctrl.messages import one_line
+from dmpcrl_ctrl.threads import one_thread
 
 _SECONDS_TO_CONNECT = 5.0
 _STARTED_BY = "mpiexec -n 3 python -m mpi4py.futures -m dmpcrl_ctrl campaign CAMPAIGN.toml --out DIR --mpi"
@@ -107,11 +108,5 @@ async def _knock(address: str, timeout: float) -> None:
         raise OSError(f"no answer within {timeout:g} s") from None
 
 
-def one_thread() -> None:
-    """Let the linear algebra of a worker use one thread; it takes effect before numpy is loaded, a value stays."""
-    for library in ("OPENBLAS", "OMP", "MKL"):
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-
-
 def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(error)[:200] or type(error).__name__

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from dmpcrl_ctrl.errors import ExperimentError
-from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.section import hint
 from dmpcrl_ctrl.validation.sections import Experiment
 from dmpcrl_ctrl.validation.toml_text import (
     KeyPath,
@@ -205,11 +205,8 @@ def _where(loc: Sequence[str | int], table: Any) -> tuple[KeyPath, Any]:
 
 def _unknown_kind(key: str, found: str, expected: str) -> str:
     known = [tag.strip().strip("'") for tag in expected.split(",")]
-    near = nearest(found.strip('"'), known)
-    if near:
-        return f"{key} {found} is unknown; did you mean {near}?"
     own = "; one of your own comes in from Python, see simulate and jobs_of" if ":" in found or ".py" in found else ""
-    return f"{key} {found} is unknown; known: {', '.join(known)}{own}"
+    return f"{key} {found} is unknown; {hint(found.strip('"'), known, 'known:')}{own}"
 
 
 def _in_words(kind: str, message: str) -> str:

@@ -1,7 +1,7 @@
 """A part of an experiment as an FMU: its plant, its controller, or its observer.
 
-The FMU carries the experiment's text, with every default filled in, and the learned parameters that it names: it asks
-for no file of the machine that it was made on.
+The FMU carries the experiment's text, with every default filled in, and those of a controller and an observer the
+learned parameters that it names: no file of the machine is asked for on which it was made.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from dmpcrl_ctrl.errors import ExperimentError
 from dmpcrl_ctrl.validation.experiment import Override, experiment_text, parse_experiment
 from dmpcrl_ctrl.validation.runner import blocks_of
-from dmpcrl_ctrl.validation.section import nearest
+from dmpcrl_ctrl.validation.section import hint
 from dmpcrl_ctrl.validation.sections import Experiment
 
 if TYPE_CHECKING:
@@ -51,16 +51,15 @@ def export_part(experiment: Experiment, part: str, out: Path | str, overwrite: b
     from dmpcrl_ctrl.cosim.adapters.fmu_export import export_controller, export_plant
 
     if part not in get_args(Part):
-        near = nearest(part, get_args(Part))
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(get_args(Part))}"
-        raise ExperimentError(f"--part {part}: {hint}")
+        raise ExperimentError(f"--part {part}: {hint(part, get_args(Part))}")
     if part == "observer" and experiment.observer is None:
         raise ExperimentError(f"--part observer: {experiment.title!r} has no section [observer]")
-    arguments: dict[str, Any] = {"text": experiment_text(experiment), "files": _files_of(experiment)}
+    arguments: dict[str, Any] = {"text": experiment_text(experiment)}
     seed, plant = experiment.simulation.seed, experiment.plant.build()
     if part == "plant":
         sample_time = experiment.controller.sample_time if plant.sample_time is None else plant.sample_time
         return export_plant(out, made_plant, arguments, sample_time=sample_time, seed=seed, overwrite=overwrite)
+    arguments["files"] = _files_of(experiment)
     make = made_controller if part == "controller" else made_observer
     outputs = set(make(**arguments).outputs)
     limits = {
@@ -71,7 +70,7 @@ def export_part(experiment: Experiment, part: str, out: Path | str, overwrite: b
     return export_controller(out, make, arguments, limits=limits, seed=seed, overwrite=overwrite)
 
 
-def made_plant(text: str, files: Mapping[str, Any] | None = None) -> "Plant":
+def made_plant(text: str) -> "Plant":
     """The plant of an experiment's text."""
     return _experiment(text, {}).plant.build()
 

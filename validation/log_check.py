@@ -12,6 +12,7 @@ from dmpcrl_ctrl.cosim.log import Run
 from dmpcrl_ctrl.cosim.log_reader import LogReader
 from dmpcrl_ctrl.cosim.schema import DENSE_TIME, DIGESTS, SAMPLE, TIME
 from dmpcrl_ctrl.errors import DmpcrlError
+from dmpcrl_ctrl.messages import one_line
 from dmpcrl_ctrl.validation.comparison import Compared, verdict
 from dmpcrl_ctrl.validation.loop_check import check_loop
 from dmpcrl_ctrl.validation.solve_check import check_solves
@@ -67,7 +68,7 @@ def _guarded(what: str, check: Callable[[], Iterable[Verdict]]) -> list[Verdict]
     try:
         return list(check())
     except DmpcrlError as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         return [Verdict(what, Outcome.FAILED, text, text)]
 
 

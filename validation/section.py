@@ -20,6 +20,13 @@ def nearest(key: str, known: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
+def hint(key: str, known: Iterable[str], otherwise: str = "there are") -> str:
+    """How a message on an unknown word ends: with the nearest one, or with all of them."""
+    names = list(known)
+    near = nearest(key, names)
+    return f"did you mean {near}?" if near else f"{otherwise} {', '.join(names) or 'none'}"
+
+
 class Section(BaseModel):
     """A table of an experiment file: strict types, no key that is not known."""
 
@@ -30,9 +37,8 @@ class Section(BaseModel):
     def _no_unknown_key(cls, table: Any) -> Any:
         for key in table if isinstance(table, dict) else ():
             if key not in cls.model_fields:
-                near = nearest(key, cls.model_fields)
-                hint = f"did you mean {near}?" if near else "known here: " + ", ".join(cls.model_fields)
-                raise PydanticCustomError("unknown_key", "unknown key; {hint}", {"key": key, "hint": hint})
+                meant = hint(key, cls.model_fields, "known here:")
+                raise PydanticCustomError("unknown_key", "unknown key; {hint}", {"key": key, "hint": meant})
         return table
 
     @classmethod

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.cosim.log import open_log
+from dmpcrl_ctrl.cosim.log import NO_ROW, open_log
 from dmpcrl_ctrl.cosim.unclosed import is_unclosed
 from dmpcrl_ctrl.errors import LogError
 from dmpcrl_ctrl.status import Status
@@ -193,16 +193,14 @@ def look(path: Path) -> tuple[Snapshot | None, bool]:
         The file cannot be read, is no log, or is damaged.
     """
     try:
-        with path.open("rb") as raw:
-            head = raw.read(48)
+        unclosed = _unclosed(path)  # asked first: what was closed before it is read is read to its end
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror}") from error
-    unclosed = is_unclosed(head)  # asked first: what was closed before it is read is read to its end
     try:
         with open_log(path) as run:
             return snapshot(run), not unclosed
     except LogError as error:
-        if unclosed and "none yet" in str(error):
+        if unclosed and NO_ROW in str(error):
             return None, False
         raise
 
@@ -269,10 +267,14 @@ def follow(
 
 def _is_open(path: Path) -> bool:
     try:
-        with path.open("rb") as raw:
-            return is_unclosed(raw.read(48))
+        return _unclosed(path)
     except OSError:
         return False
+
+
+def _unclosed(path: Path) -> bool:
+    with path.open("rb") as raw:
+        return is_unclosed(raw.read(48))
 
 
 def _states(run: "Run") -> list[StateNow]:

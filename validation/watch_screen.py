@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dmpcrl_ctrl.validation.watch import ControllerNow, Look, Snapshot, StateNow
+from dmpcrl_ctrl.validation.wording import counted
 
 # A state is close to its limit from here on, and a row is late after so many seconds without one.
 _CLOSE, _LATE = 0.1, 10.0
@@ -21,7 +22,7 @@ def screen(seen: Look, where: str) -> RenderableType:
     progress = Table.grid(padding=(0, 1))
     progress.add_row(
         ProgressBar(total=1.0, completed=now.share, width=30),
-        Text(f"{100.0 * now.share:.0f} %  t = {now.time:.6g} of {now.t_end:.6g} s, {_plural(now.rows, 'row')}"),
+        Text(f"{100.0 * now.share:.0f} %  t = {now.time:.6g} of {now.t_end:.6g} s, {counted(now.rows, 'row')}"),
     )
     numbers = Table.grid(padding=(0, 2))
     numbers.add_column(style="dim", no_wrap=True)
@@ -42,7 +43,7 @@ def line(seen: Look) -> str:
     parts = [f"{100.0 * now.share:3.0f} %  t = {now.time:.6g} of {now.t_end:.6g} s"]
     if now.total_cost is not None:
         parts.append(f"cost {now.total_cost:.6g}")
-    parts.append(f"{_plural(now.violated_samples, 'sample')} outside limits")
+    parts.append(f"{counted(now.violated_samples, 'sample')} outside limits")
     for controller in now.controllers:
         if controller.td_error is not None:
             parts.append(f"{controller.name}: TD error {controller.td_error:.3g}")
@@ -74,7 +75,7 @@ def _limits(now: Snapshot) -> Text:
         return Text("all states inside", "green")
     name, amount, unit, when = now.worst
     return Text(
-        f"{_plural(now.violated_samples, 'sample')} outside; worst {name} by {amount:.3g}{_unit(unit)} "
+        f"{counted(now.violated_samples, 'sample')} outside; worst {name} by {amount:.3g}{_unit(unit)} "
         f"at t = {when:.6g} s",
         "bold red",
     )
@@ -106,7 +107,7 @@ def _controller(now: ControllerNow) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(Text(now.name, "bold"), Text(f"every {now.sample_time:g} s, {_plural(now.samples, 'sample')}"))
+    table.add_row(Text(now.name, "bold"), Text(f"every {now.sample_time:g} s, {counted(now.samples, 'sample')}"))
     if now.statuses:
         bad = any(name not in ("optimal", "max_iterations") for name in now.statuses)
         counts = ", ".join(f"{number} {name}" for name, number in now.statuses.items())
@@ -128,7 +129,7 @@ def _controller(now: ControllerNow) -> RenderableType:
 
 def _learning(now: ControllerNow) -> Text:
     error = "no TD error here" if now.td_error is None else f"TD error {now.td_error:.3g}"
-    parts = [error, _plural(now.updates or 0, "update")]
+    parts = [error, counted(now.updates or 0, "update")]
     if now.skipped:
         parts.append(f"{now.skipped} skipped")
     if now.theta_moved is not None:
@@ -146,7 +147,3 @@ def _unit(unit: str) -> str:
 
 def _seconds(value: float) -> str:
     return f"{1e3 * value:.3g} ms" if value < 1.0 else f"{value:.3g} s"
-
-
-def _plural(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -41,6 +41,11 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def counted(count: int, what: str) -> str:
+    """So many of something: "1 run", "2 runs"."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
 def seconds(value: float) -> str:
     """A duration in the unit that suits it."""
     if value < 1e-3:

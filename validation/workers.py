@@ -29,12 +29,13 @@ from multiprocessing import connection
 from typing import TypeVar
 
 from dmpcrl_ctrl.errors import DmpcrlError
+from dmpcrl_ctrl.messages import one_line
+from dmpcrl_ctrl.threads import VARIABLES
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
 DIED = "its worker process died twice (killed, or out of memory)"
-_LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def on_processes(
@@ -152,7 +153,7 @@ def _until_a_break(
 def in_words(error: BaseException) -> str:
     """One line: what the error says, and of which kind it is where it is none of this package."""
     kind = "" if isinstance(error, DmpcrlError) else f"{type(error).__name__}: "
-    return " ".join(f"{kind}{error}".split())
+    return one_line(f"{kind}{error}")
 
 
 def _as_a_worker() -> None:
@@ -174,7 +175,7 @@ def _end_with(sentinel: int) -> None:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Processes that start meanwhile find the number of threads in their environment; a value that is set stays."""
-    added = [name for name in _LIBRARIES if name not in os.environ]
+    added = [name for name in VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))
     try:
         yield

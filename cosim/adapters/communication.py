@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dmpcrl_ctrl.errors import FMUError
 
-_CLOSE = 1e-4
+CLOSE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Communication:
     def position(self, time: float) -> float:
         """Of a time among the samples; an integer where it is one."""
         place = (time - self.start) / self.sample_time
-        return float(round(place)) if abs(place - round(place)) <= _CLOSE else place
+        return float(round(place)) if abs(place - round(place)) <= CLOSE else place
 
     def due(self, number: int, time: float) -> bool:
         """Whether sample `number` is at `time`."""

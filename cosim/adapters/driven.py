@@ -21,9 +21,10 @@ from dmpcrl_ctrl.cosim.participants import Participants
 from dmpcrl_ctrl.cosim.scheduler import LoopState, Scheduler
 from dmpcrl_ctrl.cosim.wiring import BlockPorts, wire
 from dmpcrl_ctrl.errors import SimulationError, WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import Named, unknown, vector
+from dmpcrl_ctrl.plants.signals import Named, vector
 
 # of samples: no tool stays so long
 _FOREVER = 2**48
@@ -107,8 +108,7 @@ class DrivenPlant:
     ) -> None:
         self.plant, self.inputs = plant, plant.input_names
         self.sample_time = exact_seconds(sample_time)
-        every = (*plant.output_names, *plant.measured_names, *plant.setpoint_names)
-        self.signals = tuple(dict.fromkeys(every)) if signals is None else tuple(signals)
+        self.signals = measurable(plant) if signals is None else tuple(signals)
         hand = _Hand(self.sample_time, self.signals, self.inputs)
         self._who = Participants.of(plant, hand, self.sample_time * _FOREVER)
         self._wiring = wire(self._who)
@@ -288,6 +288,11 @@ class DrivenBlock:
             state = BlockState(state.inner, state.count, np.array(cost, dtype=np.float64))
         after, step = self._runner.step(board, state.count * self._period, state, _nothing_ahead)
         return Answer(step.output, step.record, after)
+
+
+def measurable(plant: Plant) -> tuple[str, ...]:
+    """All that a controller may ask a plant for: outputs, measured disturbances, set points; each name once."""
+    return tuple(dict.fromkeys((*plant.output_names, *plant.measured_names, *plant.setpoint_names)))
 
 
 def _finite(time: float, what: str, names: tuple[str, ...], given: ArrayLike) -> Array:

@@ -18,6 +18,8 @@ from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.plant import Plant
 
 _STATE = "initial_state"
+# that are drawn from where nobody names one
+SEEDS = 2**32
 
 
 @dataclass(frozen=True, eq=False)

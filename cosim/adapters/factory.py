@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmpcrl_ctrl.errors import WiringError
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.messages import one_line, unknown
 
 _WHERE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -51,7 +51,7 @@ class Factory:
             if not isinstance(name, str) or not _is_json(value):
                 raise WiringError(
                     f"{self.where}: argument {name!r} is not JSON: texts, finite numbers, true, false, None, lists and "
-                    f"mappings by text are, got {' '.join(repr(value).split())[:80]}"
+                    f"mappings by text are, got {one_line(repr(value))[:80]}"
                 )
 
     @classmethod
@@ -68,7 +68,7 @@ class Factory:
         where = f"{getattr(function, '__module__', None)}:{getattr(function, '__qualname__', None)}"
         made = cls(where, dict(arguments or {})) if _WHERE.fullmatch(where) else None
         if made is None or made.function() != function:
-            raise WiringError(f"{' '.join(repr(function).split())} cannot be imported by a name; put it in a module")
+            raise WiringError(f"{one_line(repr(function))} cannot be imported by a name; put it in a module")
         return made
 
     def function(self) -> Callable[..., Any]:

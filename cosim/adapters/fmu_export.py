@@ -29,6 +29,7 @@ import numpy as np
 from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.cosim.adapters.driven import DrivenBlock, DrivenPlant
 from dmpcrl_ctrl.cosim.adapters.factory import Factory
+from dmpcrl_ctrl.cosim.adapters.fmu_spec import FORMAT, SPEC
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.errors import FMUError
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
@@ -184,7 +185,7 @@ def _write(
     identifier = re.sub(r"\W", "_", name, flags=re.ASCII)
     identifier = identifier if identifier[0].isalpha() else f"fmu_{identifier}"
     full: dict[str, Any] = {
-        "format": "dmpcrl_ctrl fmu 1",
+        "format": FORMAT,
         "dmpcrl_ctrl": __version__,
         "identifier": identifier,
         "description": description,
@@ -197,7 +198,7 @@ def _write(
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
             script = Path(folder) / f"dmpcrl_fmu_{digest[:16]}.py"
-            resource = Path(folder) / "dmpcrl_ctrl.json"
+            resource = Path(folder) / SPEC
             resource.write_text(json.dumps(full, indent=1, allow_nan=False), encoding="utf-8")
             script.write_text(_SCRIPT.format(version=__version__, slave=slave, spec=resource.name), encoding="utf-8")
             with _no_traces(script.stem):

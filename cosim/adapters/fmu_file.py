@@ -15,6 +15,7 @@ from typing import Any
 from xml.parsers import expat
 
 from dmpcrl_ctrl.errors import FMUError
+from dmpcrl_ctrl.messages import one_line
 
 _LARGEST, _LARGEST_DESCRIPTION = 1 << 31, 1 << 26  # bytes, unpacked
 _DESCRIPTION = "modelDescription.xml"
@@ -93,10 +94,10 @@ def describe(path: str | PathLike[str], validate: bool = True) -> Description:
             # of a zip file, FMPy would leave it open where it finds a fault
             found = read_model_description(archive.extract(_DESCRIPTION, folder), validate=validate)
     except ValidationError as error:
-        problem = _one_line(error.problems[0])
+        problem = one_line(error.problems[0])
         raise FMUError(f"{file}: {_DESCRIPTION}: {problem} (validate=False runs it all the same)") from error
     except Exception as error:
-        raise FMUError(f"{file}: {_DESCRIPTION}: {_one_line(error)}") from error
+        raise FMUError(f"{file}: {_DESCRIPTION}: {one_line(error)}") from error
     slave = found.coSimulation
     if slave is None:
         raise FMUError(f"{file} is for model exchange only; an FMU for co-simulation is needed")
@@ -121,7 +122,7 @@ def unpack(description: Description, folder: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             archive.extractall(folder)
     except _DAMAGED as error:
-        raise FMUError(f"{file} cannot be unpacked: {_one_line(error)}") from error
+        raise FMUError(f"{file} cannot be unpacked: {_words(error)}") from error
 
 
 def _check_archive(file: Path) -> None:
@@ -133,17 +134,18 @@ def _check_archive(file: Path) -> None:
     except OSError as error:
         raise FMUError(f"{file} cannot be read: {error.strerror or error}") from error
     except _DAMAGED as error:
-        raise FMUError(f"{file} is no FMU: {_one_line(error)}") from error
+        raise FMUError(f"{file} is no FMU: {_words(error)}") from error
     for entry in entries:
         name = entry.orig_filename
         parts = PurePosixPath(name).parts
         if "\\" in name or ":" in name or name.startswith("/") or ".." in parts:
             raise FMUError(f"{file} holds {name!r}, a path that leads out of it")
-    sizes = {entry.filename: entry.file_size for entry in entries}
-    if _DESCRIPTION not in sizes:
+    described = [entry.file_size for entry in entries if entry.filename == _DESCRIPTION]
+    if not described:
         raise FMUError(f"{file} is no FMU: it holds no {_DESCRIPTION}")
-    if sum(sizes.values()) > _LARGEST or sizes[_DESCRIPTION] > _LARGEST_DESCRIPTION:
-        raise FMUError(f"{file} would be {sum(sizes.values())} bytes unpacked; {_LARGEST} is the limit")
+    size = sum(entry.file_size for entry in entries)  # of those that share a name, too
+    if size > _LARGEST or max(described) > _LARGEST_DESCRIPTION:
+        raise FMUError(f"{file} would be {size} bytes unpacked; {_LARGEST} is the limit")
 
 
 def _version(file: Path) -> str:
@@ -163,7 +165,7 @@ def _version(file: Path) -> str:
         with zipfile.ZipFile(file) as archive, archive.open(_DESCRIPTION) as text:
             parser.ParseFile(text)
     except (expat.ExpatError, *_DAMAGED) as error:
-        raise FMUError(f"{file}: {_DESCRIPTION} cannot be read: {_one_line(error)}") from error
+        raise FMUError(f"{file}: {_DESCRIPTION} cannot be read: {_words(error)}") from error
     tag, attributes = found[0]
     if tag != "fmiModelDescription":
         raise FMUError(f"{file}: {_DESCRIPTION} begins with <{tag}>, expected <fmiModelDescription>")
@@ -174,5 +176,5 @@ def _kind(kind: Any) -> str:
     return "Integer" if kind == "Enumeration" else str(kind)
 
 
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _words(error: Exception) -> str:
+    return one_line(error) or type(error).__name__

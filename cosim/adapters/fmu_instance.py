@@ -19,6 +19,7 @@ import numpy as np
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.cosim.adapters.fmu_file import Description, Variable, unpack
 from dmpcrl_ctrl.errors import FMUError
+from dmpcrl_ctrl.messages import one_line, unknown
 
 _WARNING, _FATAL = 1, 4
 _READERS = {"Real": "getReal", "Integer": "getInteger", "Boolean": "getBoolean"}
@@ -170,16 +171,14 @@ class FMUInstance:
         try:
             return call()
         except Exception as error:
-            said = "; ".join(" ".join(message.split()) for message in self._messages)
-            reason = said or " ".join(str(error).split())
+            said = "; ".join(map(one_line, self._messages))
+            reason = said or one_line(error)
             if getattr(error, "status", None) == _FATAL:
                 self._slave = None  # no function may be called any more, not even to free it
             raise FMUError(f"{self._what.file}: {what}: {reason}") from error
 
 
 def _check_start(description: Description, name: str, value: Any) -> None:
-    from dmpcrl_ctrl.plants.signals import unknown
-
     if name not in description.variables:
         raise FMUError(unknown(name, list(description.variables), f"{description.file}: start_values: variable"))
     kind = description.variables[name].kind

@@ -21,13 +21,13 @@ from dmpcrl_ctrl.cosim.adapters.fmu_file import Description, Variable, describe
 from dmpcrl_ctrl.cosim.adapters.fmu_instance import FMUInstance
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.errors import FMUError, ModelError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
 from dmpcrl_ctrl.plants.exogenous import Exogenous
 from dmpcrl_ctrl.plants.local_models import LocalModels
 from dmpcrl_ctrl.plants.partition import Agent
 from dmpcrl_ctrl.plants.plant import Plant
 from dmpcrl_ctrl.plants.prediction import AgentDynamics
-from dmpcrl_ctrl.plants.signals import unknown
 
 # The state that says which of the FMU's own states belongs to the outputs.
 STEP = "fmu_step"

@@ -6,7 +6,6 @@ solvers remember where they were last, and no state holds them. An error of ours
 logger, and the step is refused with everything as it was.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +17,12 @@ from pythonfmu import DefaultExperiment, Fmi2Causality, Fmi2Initial, Fmi2Slave, 
 from pythonfmu.enums import Fmi2Status
 
 from dmpcrl_ctrl.arrays import Array
-from dmpcrl_ctrl.cosim.adapters.communication import Communication
+from dmpcrl_ctrl.cosim.adapters.communication import CLOSE, Communication
 from dmpcrl_ctrl.cosim.adapters.driven import Answer, DrivenBlock, DrivenPlant, Sample
 from dmpcrl_ctrl.cosim.adapters.factory import Factory
+from dmpcrl_ctrl.cosim.adapters.fmu_spec import SPEC, read_spec
 from dmpcrl_ctrl.errors import DmpcrlError, FMUError
-
-SPEC, FORMAT = "dmpcrl_ctrl.json", "dmpcrl_ctrl fmu 1"
+from dmpcrl_ctrl.messages import one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +99,11 @@ class Slave(Fmi2Slave):
         try:
             if self._fault:
                 raise FMUError(self._fault)
-            if abs(current_time - heard.time) > 1e-4 * self.communication.sample_time:
+            if abs(current_time - heard.time) > CLOSE * self.communication.sample_time:
                 raise FMUError(f"t = {current_time:.9g} s: the last step ended at {heard.time:.9g} s")
             self._step(current_time, step_size)
         except DmpcrlError as error:
-            self.log(f"{self.instance_name}: {' '.join(str(error).split())}", Fmi2Status.error)
+            self.log(f"{self.instance_name}: {one_line(error)}", Fmi2Status.error)
             return False
         self._heard = Heard(current_time + step_size, heard.inputs)
         return True
@@ -203,7 +202,7 @@ class ControllerSlave(Slave):
             try:
                 return self._ask(self._said).output
             except DmpcrlError as error:  # the step will be refused
-                self.log(f"{self.instance_name}: {' '.join(str(error).split())}", Fmi2Status.error)
+                self.log(f"{self.instance_name}: {one_line(error)}", Fmi2Status.error)
         return self._said.output
 
     def _step(self, time: float, step: float) -> None:
@@ -299,20 +298,3 @@ def require_different_ports(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise FMUError(f"two variables would be called {name!r}: rename the signal, or leave it out of `signals`")
-
-
-def read_spec(file: Path) -> dict[str, Any]:
-    """What the FMU says about itself.
-
-    Raises
-    ------
-    FMUError
-        The file is not there, or was not written by this package.
-    """
-    try:
-        spec = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FMUError(f"{file} cannot be read: {error}") from error
-    if not isinstance(spec, dict) or spec.get("format") != FORMAT:
-        raise FMUError(f"{file}: expected format {FORMAT!r}")
-    return spec

@@ -13,12 +13,12 @@ import numpy as np
 from dmpcrl_ctrl import plants
 from dmpcrl_ctrl.arrays import Array, Index
 from dmpcrl_ctrl.controllers.block import Block
-from dmpcrl_ctrl.cosim.adapters.episode import Episodes, checked_seed
+from dmpcrl_ctrl.cosim.adapters.episode import SEEDS, Episodes, checked_seed
 from dmpcrl_ctrl.cosim.adapters.policy import ControllerPolicy
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.errors import WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 
 try:
     import gymnasium
@@ -31,7 +31,6 @@ _REGISTERED = {
     "power_network": ("dmpcrl_ctrl/PowerNetwork-v0", 1.0),
     "quadruple_tank": ("dmpcrl_ctrl/QuadrupleTank-v0", 5.0),
 }
-_SEEDS = 2**32
 
 
 class PlantEnv(gymnasium.Env):
@@ -125,7 +124,7 @@ class PlantEnv(gymnasium.Env):
             A seed or a state that is none.
         """
         super().reset(seed=None if seed is None else checked_seed(seed))
-        begun = self._episodes.begin(int(self.np_random.integers(_SEEDS)) if seed is None else seed, options)
+        begun = self._episodes.begin(int(self.np_random.integers(SEEDS)) if seed is None else seed, options)
         names = {
             "signals": self.signals,
             "inputs": self.inputs,

@@ -42,9 +42,9 @@ from dmpcrl_ctrl.cosim.adapters.mosaik_sampled import COST, Sampled, number
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.cosim.missing import placeholder
 from dmpcrl_ctrl.errors import ClockError, WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.partition import Agent
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 
 __all__ = ["ControllerSimulator", "PlantSimulator", "close_loop"]
 

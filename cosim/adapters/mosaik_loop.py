@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from dmpcrl_ctrl.errors import ClockError, WiringError
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.messages import unknown
 
 
 def close_loop(world: Any, plant: Any, *controllers: Any, initial_input: Mapping[str, float] | None = None) -> None:

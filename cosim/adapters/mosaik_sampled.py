@@ -8,8 +8,8 @@ import numpy as np
 
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.errors import ClockError, SimulationError, WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.exact_time import exact_seconds
-from dmpcrl_ctrl.plants.signals import unknown
 
 try:
     from mosaik_api_v3 import Simulator

@@ -11,14 +11,15 @@ import numpy as np
 
 from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.block import Block
-from dmpcrl_ctrl.cosim.adapters.episode import Episodes, Outcome, checked_seed
+from dmpcrl_ctrl.cosim.adapters.driven import measurable
+from dmpcrl_ctrl.cosim.adapters.episode import SEEDS, Episodes, Outcome, checked_seed
 from dmpcrl_ctrl.cosim.adapters.gym import free_space, input_space
 from dmpcrl_ctrl.cosim.adapters.policy import ControllerPolicy, JointPolicy
 from dmpcrl_ctrl.cosim.clock import Seconds
 from dmpcrl_ctrl.errors import SimulationError, WiringError
+from dmpcrl_ctrl.messages import unknown
 from dmpcrl_ctrl.plants.partition import Agent
 from dmpcrl_ctrl.plants.plant import Plant
-from dmpcrl_ctrl.plants.signals import unknown
 
 try:
     from pettingzoo import ParallelEnv
@@ -26,7 +27,6 @@ except ImportError as missing:
     raise WiringError("PettingZoo is not installed: pip install 'dmpcrl-ctrl[gym]'") from missing
 
 Observed = Literal["own", "neighbours", "all"] | Mapping[str, Sequence[str]]
-_SEEDS = 2**32
 
 
 class PlantParallelEnv(ParallelEnv):
@@ -113,7 +113,7 @@ class PlantParallelEnv(ParallelEnv):
     ) -> tuple[dict[str, Array], dict[str, dict[str, Any]]]:
         """Begin an episode, as :meth:`PlantEnv.reset`; options "initial_state" is that of the whole plant."""
         if seed is None:
-            chosen = int(self._random.integers(_SEEDS))
+            chosen = int(self._random.integers(SEEDS))
         else:
             chosen = checked_seed(seed)
             self._random = np.random.default_rng(chosen)
@@ -229,8 +229,7 @@ def _observed(plant: Plant, observe: Observed) -> dict[str, tuple[str, ...]]:
                 raise WiringError(f"observe: nothing is said of {name!r}: write {name!r}: () for one that sees nothing")
         return {name: tuple(observe[name]) for name in names}
     if observe == "all":
-        every = (*plant.output_names, *plant.measured_names, *plant.setpoint_names)
-        return dict.fromkeys(names, tuple(dict.fromkeys(every)))
+        return dict.fromkeys(names, measurable(plant))
     own = {agent.name: _own(plant, number, agent) for number, agent in enumerate(plant.agents)}
     if observe == "own":
         return own

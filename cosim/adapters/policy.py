@@ -10,7 +10,7 @@ from dmpcrl_ctrl.arrays import Array
 from dmpcrl_ctrl.controllers.block import Block, BlockOptions
 from dmpcrl_ctrl.cosim.adapters.driven import DrivenBlock
 from dmpcrl_ctrl.errors import SimulationError, WiringError
-from dmpcrl_ctrl.plants.signals import unknown
+from dmpcrl_ctrl.messages import unknown
 
 Limits = Mapping[str, tuple[float, float]]
 

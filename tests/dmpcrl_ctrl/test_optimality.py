@@ -21,7 +21,6 @@ from tests.examples import examples
 from tests.points import with_neighbours
 
 Case = tuple[MPCProblem, tuple[AgentData, ...]]
-CONDITIONS = ("stationarity", "feasibility", "sign", "complementarity")
 
 
 def certificate(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dmpcrl_ctrl.errors import PlantError
-from dmpcrl_ctrl.plants.signals import limits, listed, plant_name, prices, rates, signal_names, unknown, vector, weight
+from dmpcrl_ctrl.plants.signals import limits, plant_name, prices, rates, signal_names, vector, weight
 
 NAMES = ("dtheta_1", "domega_1")
 
@@ -62,12 +62,6 @@ def test_what_has_no_limit_is_free() -> None:
 def test_bad_input_is_refused_by_name(read: Any, value: Any, message: str) -> None:
     with pytest.raises(PlantError, match=message):
         read(value, NAMES, "x")
-
-
-def test_unlike_names_are_listed() -> None:
-    assert unknown("zzz", ["alpha", "beta"], "state") == "state 'zzz' does not exist; there are alpha, beta"
-    assert unknown("zzz", [], "state") == "state 'zzz' does not exist; there are none"
-    assert listed([str(k) for k in range(20)]).endswith("11, ...")
 
 
 def test_a_plant_is_named_by_its_system_unless_that_is_a_number() -> None:

@@ -138,7 +138,7 @@ def test_learned_parameters_travel_with_the_job(tmp_path: Path) -> None:
     file = written(tmp_path, text)
     campaign = load_campaign(file)
     require_loops(campaign)
-    assert campaign.parameters == {"learned": "learned.json"}
+    assert campaign.parameters == {"learned": str(tmp_path / "learned.json")}
     (job,) = campaign.jobs(1)
     save_parameters(tmp_path / "learned.json", names, learner.theta, overwrite=True)
     assert load_campaign(file).jobs(1)[0].experiment != job.experiment  # another training is another job
@@ -161,6 +161,7 @@ def test_learned_parameters_travel_with_the_job(tmp_path: Path) -> None:
         ("[3, 5]", "[]", 21, "is empty"),
         ("[3, 5]", "[[1]]", 21, r'a list has no short name; give names: "controllers.mpc.horizon" = { NAME = VALUE }'),
         ("controllers.mpc.horizon", "controllers.mcp.horizon", 21, "unknown controller mcp; did you mean mpc?"),
+        ("controllers.mpc.horizon", "controllers.mpc", 21, r'grid."controllers.mpc" is no key of a section'),
         ("plant.viol", "plnt.viol", 22, "unknown section plnt; did you mean plant?"),
         ("plant.violation_weight", "plant", 22, "grid.plant is no key of a section"),
         ("plant.violation_weight", "simulation.seed", 22, "the seeds of a campaign are its keys runs and seed"),

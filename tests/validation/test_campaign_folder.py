@@ -46,6 +46,14 @@ def test_a_folder_gives_back_its_campaign_and_its_heading(campaign: Campaign, tm
     assert table(again, "weak")[:2] == table(campaign, "weak")[:2]
 
 
+def test_logs_are_looked_for_in_the_folder_alone(campaign: Campaign, tmp_path: Path) -> None:
+    write_numbers(campaign, HEADING, tmp_path)
+    index = tmp_path / "campaign.json"
+    index.write_text(index.read_text().replace('"strong-0000.h5"', '"../else/where.h5"'))
+    logs = {run.name: run.log for run in open_campaign(tmp_path)[0].results}
+    assert logs["strong-0000"] == tmp_path / "where.h5"
+
+
 def test_runs_of_a_longer_campaign_are_left_out(campaign: Campaign, tmp_path: Path) -> None:
     shorter = Campaign(campaign.results[:3], 0, tmp_path)
     write_numbers(shorter, CampaignHeading("One run", runs=1), tmp_path)

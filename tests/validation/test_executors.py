@@ -21,7 +21,7 @@ from dmpcrl_ctrl.plants import chain
 from dmpcrl_ctrl.validation.campaign import Campaign, jobs_of, run_campaign
 from dmpcrl_ctrl.validation.campaign_folder import as_csv
 from dmpcrl_ctrl.validation.campaign_table import table
-from dmpcrl_ctrl.validation.executors import dask_executor, mpi_executor, one_thread
+from dmpcrl_ctrl.validation.executors import dask_executor, mpi_executor
 from dmpcrl_ctrl.validation.workers import DIED, on_executor
 from tests.validation.jobs import LAWS
 from tests.validation.test_workers import mortal
@@ -75,7 +75,7 @@ def the_same_everywhere(cluster: str, seeds: int, t_end: float) -> None:
     with ThreadPoolExecutor(2) as pool:
         expected = tables(run_campaign(jobs, executor=pool))
     assert tables(run_campaign(jobs, workers=2)) == expected
-    with dask_executor(cluster) as executor:
+    with dask_executor(cluster, timeout=60.0) as executor:
         assert tables(run_campaign(jobs, executor=executor)) == expected
 
 
@@ -90,7 +90,7 @@ def test_two_hundred_runs_give_the_same_table_everywhere(cluster: str) -> None:
 
 def test_on_dask_only_who_kills_its_worker_twice_has_no_answer(cluster: str, tmp_path: Path) -> None:
     tasks = [(str(tmp_path / "marker"), k) for k in (1, 0, -1, 2)]
-    with dask_executor(cluster) as executor:
+    with dask_executor(cluster, timeout=60.0) as executor:
         found = {task[1]: answer for task, answer in on_executor(mortal, tasks, executor)}
     assert found == {0: 0, 1: 1, 2: 2, -1: DIED}
 
@@ -149,11 +149,3 @@ def test_a_missing_package_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(CampaignError, match=message), context():
         pass
-
-
-def test_a_worker_uses_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    one_thread()
-    assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("3", "1")
-    monkeypatch.delenv("MKL_NUM_THREADS")

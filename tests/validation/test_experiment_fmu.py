@@ -62,6 +62,7 @@ def test_learned_parameters_travel_inside(tmp_path: Path, monkeypatch: pytest.Mo
     expected = blocks_of(experiment, experiment.plant.build())[-1].problem.models  # type: ignore[attr-defined]
     export_part(experiment, "controller", tmp_path / "learned.fmu")
     (tmp_path / "learned.json").unlink()
+    export_part(experiment, "plant", tmp_path / "plant.fmu")  # which nobody teaches
     monkeypatch.chdir(tmp_path)
     import json
     import zipfile

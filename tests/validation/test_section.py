@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from dmpcrl_ctrl.validation.section import NonNegative, Section, nearest
+from dmpcrl_ctrl.validation.section import NonNegative, Section, hint, nearest
 
 
 class Small(Section):
@@ -15,6 +15,12 @@ class Small(Section):
 def test_the_nearest_word() -> None:
     assert nearest("horzion", ["horizon", "hold"]) == "horizon"
     assert nearest("xyz", ["horizon", "hold"]) is None
+
+
+def test_a_message_ends_with_the_nearest_word_or_with_all() -> None:
+    assert hint("horzion", ["horizon", "hold"]) == "did you mean horizon?"
+    assert hint("xyz", ["horizon", "hold"], "known:") == "known: horizon, hold"
+    assert hint("xyz", []) == "there are none"
 
 
 @pytest.mark.parametrize(

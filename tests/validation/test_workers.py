@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -75,10 +74,8 @@ def test_an_interruption_ends_the_workers_too(tmp_path: Path) -> None:
         "        raise SystemExit(3)\n",
         encoding="utf-8",
     )
-    start = time.monotonic()
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 3, done.stderr
-    assert time.monotonic() - start < 50
 
 
 class Breaking(ThreadPoolExecutor):

@@ -93,6 +93,17 @@ def test_a_description_that_ends_too_early(tmp_path: Path) -> None:
         describe(file)
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_entries_that_share_a_name_all_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "some.fmu"
+    with zipfile.ZipFile(file, "w") as whole:
+        for _ in range(3):
+            whole.writestr("modelDescription.xml", " " * 40)
+    monkeypatch.setattr("dmpcrl_ctrl.cosim.adapters.fmu_file._LARGEST", 100)
+    with pytest.raises(FMUError, match="would be 120 bytes unpacked; 100 is the limit"):
+        describe(file)
+
+
 def test_a_file_that_claims_terabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "some.fmu"
     archive(modelDescriptionxml=MODEL_EXCHANGE)(file)
