@@ -206,7 +206,7 @@ def _where(loc: Sequence[str | int], table: Any) -> tuple[KeyPath, Any]:
 def _unknown_kind(key: str, found: str, expected: str) -> str:
     known = [tag.strip().strip("'") for tag in expected.split(",")]
     own = "; one of your own comes in from Python, see simulate and jobs_of" if ":" in found or ".py" in found else ""
-    return f"{key} {found} is unknown; {hint(found.strip('"'), known, 'known:')}{own}"
+    return f"{key} {found} is unknown; " + hint(found.strip('"'), known, "known:") + own
 
 
 def _in_words(kind: str, message: str) -> str:

@@ -1,5 +1,7 @@
 """The table of a campaign against numbers worked out by hand, and the interval against the textbook's."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,7 +12,7 @@ from dmpcrl_ctrl.validation.campaign_table import as_text, difference, line, tab
 from dmpcrl_ctrl.validation.criteria import Criterion
 
 
-def results(controller: str, costs: list[float | None], outside: list[int] | None = None) -> tuple[RunResult, ...]:
+def results(controller: str, costs: Sequence[float | None], outside: list[int] | None = None) -> tuple[RunResult, ...]:
     counts = outside or [0] * len(costs)
     return tuple(
         RunResult(f"{controller}-{i}", controller, "", i, i, error="lost")
