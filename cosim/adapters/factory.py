@@ -35,8 +35,8 @@ class Factory:
     Examples
     --------
     >>> make = Factory("dmpcrl_ctrl.plants:power_network", {"scenario": 2})
-    >>> make().input_names
-    ('u_1', 'u_2', 'u_3', 'u_4', 'u_5')
+    >>> len(make().agents)
+    5
     """
 
     where: str

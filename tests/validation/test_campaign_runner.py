@@ -144,7 +144,7 @@ def test_the_command_runs_it_again() -> None:
 def test_a_campaign_that_is_stopped_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
     """The command is interrupted, started again, killed; then it ends with the table of one that never was."""
     folder, runs = tmp_path / "out", 6
-    changed(file, "t_end = 4.0", "t_end = 20.0")
+    changed(file, "t_end = 4.0", "t_end = 200.0")  # so that it is not over before it is stopped
     status, output = stopped(file, folder, runs, signal.SIGINT, 2)
     assert status == 130, output
     assert "interrupted; " in output and "the same command goes on" in output
