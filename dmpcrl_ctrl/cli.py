@@ -16,7 +16,8 @@ from rich.console import Console
 
 from dmpcrl_ctrl import __version__
 from dmpcrl_ctrl.errors import CampaignError
-from dmpcrl_ctrl.terminal import (
+from dmpcrl_ctrl.threads import one_thread
+from dmpcrl_ctrl.validation.terminal import (
     BAD_INPUT,
     FAILED,
     one_line_errors,
@@ -26,7 +27,6 @@ from dmpcrl_ctrl.terminal import (
     show_verdicts,
     terminated,
 )
-from dmpcrl_ctrl.threads import one_thread
 
 app = typer.Typer(
     name="dmpcrl-ctrl",

@@ -207,6 +207,7 @@ class _Table:
         self._number: dict[str, int] = {}
 
     def number(self, row: Any) -> int:
+        """Where the row stands; it is added where it is new."""
         key = json.dumps(row)
         if key not in self._number:
             self._number[key] = len(self.rows)
