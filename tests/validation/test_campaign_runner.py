@@ -21,6 +21,7 @@ from dmpcrl_ctrl.validation.campaign_runner import (
     execute_campaign,
     prepare_campaign,
 )
+from tests.interrupts import interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
 CAMPAIGN = """\
@@ -144,7 +145,7 @@ def test_the_command_runs_it_again() -> None:
 def test_a_campaign_that_is_stopped_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
     """The command is interrupted, started again, killed; then it ends with the table of one that never was."""
     folder, runs = tmp_path / "out", 6
-    changed(file, "t_end = 4.0", "t_end = 200.0")  # so that it is not over before it is stopped
+    changed(file, "t_end = 4.0", "t_end = 20.0")
     status, output = stopped(file, folder, runs, signal.SIGINT, 2)
     assert status == 130, output
     assert "interrupted; " in output and "the same command goes on" in output
@@ -166,7 +167,8 @@ def stopped(file: Path, folder: Path, runs: int, how: signal.Signals, enough: in
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*.h5") if path.stem in finished(folder)}
     options = ["--out", str(folder), "--runs", str(runs), "--workers", "1"]
     command = [sys.executable, "-m", "dmpcrl_ctrl", "campaign", str(file), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as started:
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "preexec_fn": interruptible}
+    with subprocess.Popen(command, text=True, cwd=ROOT, **streams) as started:
         while started.poll() is None and len(finished(folder)) < enough:
             time.sleep(0.005)
         started.send_signal(how)
