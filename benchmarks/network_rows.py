@@ -98,7 +98,7 @@ def memory_of_an_iteration(shape: str, size: int) -> tuple[float, float]:
     return traced, resident() - before
 
 
-def two_cores(areas: int = 64, seconds: int = 10, pairs: int = 2) -> Row:
+def two_cores(areas: int = 64, seconds: int = 30, pairs: int = 2) -> Row:
     """Two closed loops of a network on one worker process, against two: that is how campaigns use cores."""
     found = one_and_two_workers(areas, seconds, 2, pairs)
     note = (
