@@ -34,6 +34,8 @@ FOOT = """
   the search for active rows after a new sample, a sixth the check of whole programs at the end, a sixth what is made
   anew after an update; the rest is plans, gradients and records. Iterations in which no bound moves are near their
   floor (first row).
+- **A thousand areas**: nine tenths of a sample are the evaluation, some 2.2 ms an agent: the same numpy calls as above,
+  once for each agent. Another 47 s pass before the first sample is logged and after the last.
 - **Learned policy beside scenario MPC**: our scenario solver uses its structure; it takes no longer than an evaluation.
 - **Central MPC step**: half of it is the solve, refined to rounding and checked by all its conditions, where backends
   stop at 1e-8; the other half is the agents' programs, plans, multipliers and shares of the value.
